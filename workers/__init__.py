@@ -1,0 +1,1 @@
+"""The processes that do the work: RQ workers, one per queue, and the clock."""
