@@ -1,0 +1,234 @@
+"""The database: one engine for web, workers and commands, on SQLite or PostgreSQL, and the column types they share.
+
+`transaction()` is the only way to write. On SQLite it takes the write lock at its start: a reader that turns
+into a writer half-way fails at once with SQLITE_BUSY whatever the time-out says.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import uuid_utils.compat
+from sqlalchemy import (
+    JSON,
+    Column,
+    DateTime,
+    Dialect,
+    Engine,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+    make_url,
+    select,
+)
+from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.types import TypeDecorator
+
+from service import config, crypto
+from service.errors import Unavailable
+
+
+def uuid7() -> UUID:
+    """A new id that sorts by time of making."""
+    return uuid_utils.compat.uuid7()
+
+
+class Base(DeclarativeBase):
+    """Every model's parent; constraint names are fixed so that migrations can name them on both databases."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class UTCTime(TypeDecorator[datetime]):
+    """A timezone-aware moment, always UTC. A naive one is refused: it would silently shift by hours."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("naive datetime: use service.clock.now() or attach a time zone")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Encrypted(TypeDecorator[str]):
+    """Text that is AES-256-GCM in the database and plain in Python. `context` ties a value to its column."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def __init__(self, context: str) -> None:
+        super().__init__()
+        self.context = context
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
+        return None if value is None else keyring().encrypt(value.encode("utf-8", "replace"), self.context)
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
+        return None if value is None else keyring().decrypt(bytes(value), self.context).decode()
+
+
+class State(TypeDecorator[StrEnum]):
+    """A StrEnum stored as its short text, so that a new state needs no migration of a database type."""
+
+    impl = String(24)
+    cache_ok = True
+
+    def __init__(self, enum: type[StrEnum]) -> None:
+        super().__init__()
+        self.enum = enum
+
+    def process_bind_param(self, value: StrEnum | str | None, dialect: Dialect) -> str | None:
+        return None if value is None else self.enum(value).value
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:
+        return None if value is None else self.enum(value)
+
+    @property
+    def python_type(self) -> type[StrEnum]:
+        return self.enum
+
+
+system_values = Table(
+    "system_values",
+    Base.metadata,
+    Column("name", String(60), primary_key=True),
+    Column("value", LargeBinary, nullable=True),
+    Column("data", JSON, nullable=True),
+)
+"""A few values of the installation itself: the wrapped key of the blind index, the clock's lease."""
+
+INDEX_KEY = "blind_index_key"
+
+
+def keyring() -> crypto.KeyRing:
+    """The keys of this process (ENCRYPTION_KEYS)."""
+    return crypto.ring(tuple(config.current().encryption_key_bytes))
+
+
+class Database:
+    """One engine with its session factories; SQLite's writer shares the pool and begins IMMEDIATE."""
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine = _sqlite_engine(url) if self.is_sqlite else _postgres_engine(url)
+        self.read_session = sessionmaker(self.engine, expire_on_commit=False)
+        writer = self.engine.execution_options(hearthline_write=True)
+        self.write_session = sessionmaker(writer, expire_on_commit=False)
+        self._index_key: bytes | None = None
+
+    def index_key(self) -> bytes:
+        """The random key of the blind index, made at the first `db upgrade`, kept wrapped, never changed."""
+        if self._index_key is None:
+            with self.read_session() as session:
+                wrapped = session.scalar(select(system_values.c.value).where(system_values.c.name == INDEX_KEY))
+            if wrapped is None:
+                raise Unavailable("The database has not been prepared: run `hearthline db upgrade` first.")
+            self._index_key = keyring().decrypt(bytes(wrapped), INDEX_KEY)
+        return self._index_key
+
+
+def _sqlite_engine(url: str) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": 15, "check_same_thread": False}, pool_size=8, max_overflow=16)
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # SQLAlchemy's begin event below does it, not the driver
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=15000"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        write = connection.get_execution_options().get("hearthline_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def _postgres_engine(url: str) -> Engine:
+    return create_engine(url, pool_size=8, max_overflow=16, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+
+
+_database: Database | None = None
+_lock = threading.Lock()
+
+
+def connect(url: str | None = None) -> Database:
+    """Make `url` (default: DATABASE_URL) the database of this process. Connects lazily."""
+    global _database
+    with _lock:
+        if _database is not None:
+            _database.engine.dispose()
+        _database = Database(url or config.current().database)
+        return _database
+
+
+def current() -> Database:
+    """The database of this process, opened on first use."""
+    return _database if _database is not None else connect()
+
+
+def dispose() -> None:
+    """Close every connection and forget the database."""
+    global _database
+    with _lock:
+        if _database is not None:
+            _database.engine.dispose()
+        _database = None
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """One writing transaction: commits at the end of the block, rolls back on an error.
+
+    What was registered by `on_commit` runs after the commit. Only `service.actions` may open one.
+    """
+    with current().write_session() as session:
+        with session.begin():
+            yield session
+        callbacks = session.info.pop("on_commit", {})
+    for callback in callbacks.values():
+        callback()
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """A session for reading only; nothing that is done in it is kept."""
+    with current().read_session() as session:
+        yield session
+
+
+def on_commit(session: Session, key: str, callback: Callable[[], object]) -> None:
+    """Run `callback` once after this session's transaction has been committed; the same `key` counts once."""
+    session.info.setdefault("on_commit", {})[key] = callback
+
+
+def blind_index(context: str, value: str) -> bytes:
+    """The keyed hash by which `value` (already normalised) is found in an encrypted column."""
+    return crypto.blind_index(current().index_key(), context, value)

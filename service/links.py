@@ -1,0 +1,101 @@
+"""Signed links: what a member or coordinator may do without signing in is carried, signed, in the address.
+
+Links change settings only by a button behind them (no GET changes anything), and what is held about a person is
+never shown through one alone: phones are shared and mail is forwarded.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from typing import Any
+from uuid import UUID
+
+from itsdangerous import BadSignature, SignatureExpired, URLSafeSerializer, URLSafeTimedSerializer
+
+from service import config
+from service.errors import LinkExpired, NotFound
+
+DAY = 24 * 3600
+LIFETIMES: dict[str, int | None] = {
+    "confirm": 3 * DAY,  # rule of conversation 8: a confirmation counts within 72 hours
+    "preferences": 365 * DAY,
+    "unsubscribe": None,  # a link to leave works for as long as the mail exists
+    "rsvp": 30 * DAY,
+    "story": None,
+    "approve": 30 * DAY,
+    "set-password": 3 * DAY,
+    "acknowledge": 7 * DAY,
+    "held": 900,
+}
+
+
+def sign(purpose: str, *parts: str | int | UUID) -> str:
+    """A URL-safe token for `purpose` (a key of LIFETIMES) that carries `parts`, in the order given."""
+    serializer = URLSafeTimedSerializer(config.current().secret_keys[::-1], salt=_known(purpose))
+    return serializer.dumps([p.hex if isinstance(p, UUID) else p for p in parts])
+
+
+def read(purpose: str, token: str) -> list[Any]:
+    """The parts of a token. Raises LinkExpired when it is too old and NotFound when we did not sign it."""
+    serializer = URLSafeTimedSerializer(config.current().secret_keys[::-1], salt=_known(purpose))
+    try:
+        parts = serializer.loads(token, max_age=LIFETIMES[purpose])
+    except SignatureExpired:
+        raise LinkExpired("This link is too old. Ask us for a new one, or answer any of our messages.") from None
+    except BadSignature:
+        raise NotFound("This link is not complete. Open it again from the message that we sent.") from None
+    if not isinstance(parts, list):
+        raise NotFound("This link is not one of ours.")
+    return parts
+
+
+def delivery_token(delivery_id: int) -> str:
+    """The short signed name of a delivery in callback addresses and reply addresses."""
+    return _short("delivery").dumps(delivery_id)
+
+
+def read_delivery_token(token: str) -> int | None:
+    """The delivery's id, or None when we did not sign this."""
+    try:
+        return int(_short("delivery").loads(token))
+    except (BadSignature, TypeError, ValueError):
+        return None
+
+
+def reply_token(kind: str, value: str) -> str:
+    """The token of a `reply+TOKEN@` address. Mail systems fold case, so it is lower-case base32 with a short MAC."""
+    raw = f"{kind}:{value}".encode()
+    mac = hmac.new(config.current().secret_keys[0].encode(), b"reply" + raw, hashlib.sha256).digest()[:8]
+    return base64.b32encode(mac + raw).decode().rstrip("=").lower()
+
+
+def read_reply_token(token: str) -> tuple[str, str] | None:
+    """`(kind, value)` of a reply token, or None when no key of ours made it."""
+    text = token.strip().upper()
+    try:
+        data = base64.b32decode(text + "=" * (-len(text) % 8))
+    except (binascii.Error, ValueError):
+        return None
+    mac, raw = data[:8], data[8:]
+    for key in config.current().secret_keys:
+        good = hmac.new(key.encode(), b"reply" + raw, hashlib.sha256).digest()[:8]
+        if hmac.compare_digest(mac, good):
+            kind, _, value = raw.decode("utf-8", "replace").partition(":")
+            return kind, value
+    return None
+
+
+def url(path: str) -> str:
+    """A full address on PUBLIC_URL for `path`, which starts with a slash."""
+    return config.current().base_url + path
+
+
+def _short(purpose: str) -> URLSafeSerializer:
+    return URLSafeSerializer(config.current().secret_keys[::-1], salt=purpose)
+
+
+def _known(purpose: str) -> str:
+    if purpose not in LIFETIMES:
+        raise ValueError(f"no signed link is called {purpose!r}")
+    return purpose
