@@ -1,0 +1,1 @@
+"""The verbs: plain typed functions. The only code that commits."""

@@ -1,0 +1,103 @@
+"""What is sent: hope stories and tools, and what members felt about them."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import Boolean, Date, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.db import Base, Encrypted, State, UTCTime, uuid7
+
+
+class StoryState(StrEnum):
+    """A story's way from a member's words to others' phones. Nothing is published automatically."""
+
+    DRAFT = "draft"
+    REVIEW = "review"
+    AWAITING_AUTHOR = "awaiting_author"
+    SECOND_REVIEW = "second_review"
+    PUBLISHED = "published"
+    RESTING = "resting"  # its author is under a flag, or has died
+    WITHDRAWN = "withdrawn"
+    DECLINED = "declined"
+
+
+class Attribution(StrEnum):
+    """How the author is named."""
+
+    FIRST_NAME = "first_name"
+    INITIAL = "initial"
+    ANONYMOUS = "anonymous"
+
+
+class Story(Base):
+    """A hope story: "I used to feel like that, and here's what helped me"."""
+
+    __tablename__ = "stories"
+    __table_args__ = (Index("ix_stories_state_id", "state", "id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    author_id: Mapped[UUID | None] = mapped_column(ForeignKey("members.id", ondelete="SET NULL"))
+    title: Mapped[str] = mapped_column(String(120))
+    about: Mapped[str] = mapped_column(String(80), default="")
+    topics: Mapped[str] = mapped_column(String(200), default="")
+    language: Mapped[str] = mapped_column(String(10), default="en")
+    attribution: Mapped[Attribution] = mapped_column(State(Attribution), default=Attribution.ANONYMOUS)
+    author_name: Mapped[str] = mapped_column(String(80), default="")
+    original: Mapped[str | None] = mapped_column(Encrypted("story.original"))
+    body_email: Mapped[str] = mapped_column(Encrypted("story.body_email"))
+    body_sms: Mapped[str] = mapped_column(Encrypted("story.body_sms"))
+    state: Mapped[StoryState] = mapped_column(State(StoryState), default=StoryState.DRAFT)
+    mentions_self_harm: Mapped[bool] = mapped_column(Boolean, default=False)
+    mentions_loss: Mapped[bool] = mapped_column(Boolean, default=False)
+    me_too_allowed: Mapped[bool] = mapped_column(Boolean, default=True)
+    consent_sms: Mapped[bool] = mapped_column(Boolean, default=True)
+    consent_email: Mapped[bool] = mapped_column(Boolean, default=True)
+    consent_page: Mapped[bool] = mapped_column(Boolean, default=False)
+    consent_until: Mapped[date | None] = mapped_column(Date)
+    created_at: Mapped[datetime] = mapped_column(UTCTime)
+    updated_at: Mapped[datetime] = mapped_column(UTCTime)
+    published_at: Mapped[datetime | None] = mapped_column(UTCTime)
+    published_by: Mapped[UUID | None] = mapped_column()
+    withdrawn_at: Mapped[datetime | None] = mapped_column(UTCTime)
+
+
+class StoryRead(Base):
+    """That a story was sent to a member: it never goes to the same person twice, whatever the campaign."""
+
+    __tablename__ = "stories_read"
+
+    story_id: Mapped[UUID] = mapped_column(ForeignKey("stories.id", ondelete="CASCADE"), primary_key=True)
+    member_id: Mapped[UUID] = mapped_column(ForeignKey("members.id", ondelete="CASCADE"), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UTCTime)
+
+
+class Resonance(Base):
+    """A ME TOO: one member's answer to one story."""
+
+    __tablename__ = "resonances"
+    __table_args__ = (UniqueConstraint("story_id", "member_id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    story_id: Mapped[UUID] = mapped_column(ForeignKey("stories.id", ondelete="CASCADE"))
+    member_id: Mapped[UUID] = mapped_column(ForeignKey("members.id", ondelete="CASCADE"))
+    message_id: Mapped[UUID | None] = mapped_column()
+    at: Mapped[datetime] = mapped_column(UTCTime)
+
+
+class Tool(Base):
+    """A short card that can be used anywhere: a breathing exercise, a way to say no. Expired cards are not sent."""
+
+    __tablename__ = "tools"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    title: Mapped[str] = mapped_column(String(120))
+    topics: Mapped[str] = mapped_column(String(200), default="")
+    language: Mapped[str] = mapped_column(String(10), default="en")
+    body_sms: Mapped[str] = mapped_column(Text)
+    body_email: Mapped[str] = mapped_column(Text)
+    owner: Mapped[str] = mapped_column(String(80), default="")
+    source: Mapped[str] = mapped_column(String(200), default="")
+    review_by: Mapped[date] = mapped_column(Date)
+    created_at: Mapped[datetime] = mapped_column(UTCTime)
