@@ -1,0 +1,31 @@
+"""Taking back what is about to leave. The claim judges every rule again, so taking back is all that is needed."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from service import clock
+from service.models.campaigns import Delivery, DeliveryState
+
+
+def take_back(session: Session, member_ids: Collection[UUID]) -> int:
+    """Give up every claim on these members' messages that have not begun to leave; returns how many.
+
+    Called in the same transaction as an opt-out, a pause or a flag. A worker marks a message `sending` only if it
+    still holds the claim, so nothing claimed before the opt-out leaves after it.
+    """
+    if not member_ids:
+        return 0
+    result = session.execute(
+        update(Delivery)
+        .where(
+            Delivery.member_id.in_(list(member_ids)),
+            Delivery.state == DeliveryState.QUEUED,
+            Delivery.claim.is_not(None),
+        )
+        .values(claim=None, claimed_until=None, updated_at=clock.now())
+        .execution_options(synchronize_session=False)
+    )
+    return int(result.rowcount)  # type: ignore[attr-defined]

@@ -1,0 +1,215 @@
+"""Single messages: answers, confirmations, a person's replies, pages. Each is stored with its delivery, then sent
+by the same engine as a campaign, on the queue that nothing big ever waits in.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateNotFound
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from service import clock, config, db, queue
+from service.actions import crisis
+from service.models.campaigns import PRIORITY, Delivery, Purpose
+from service.models.conversations import Conversation, Direction, Message
+from service.models.members import ChannelName, Member
+
+
+@lru_cache(maxsize=1)
+def environment() -> Environment:
+    """Jinja for our own texts in `templates/`; nothing is escaped, since texts are not HTML."""
+    return Environment(
+        loader=FileSystemLoader(config.TEMPLATES),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701  texts and Markdown; HTML is made and cleaned in channels.email
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+    )
+
+
+def wording(name: str, language: str, context: Mapping[str, Any]) -> str:
+    """Our own text `name` (such as `sms/help.txt`) in a language, English where there is no other."""
+    stem, dot, suffix = name.rpartition(".")
+    names = [f"{stem}.{language}{dot}{suffix}", name] if language != "en" else [name]
+    return environment().select_template(names).render(**context).strip()
+
+
+def facts(country: str, language: str, first_name: str = "") -> dict[str, Any]:
+    """What every text may speak of."""
+    settings = config.current()
+    lines = crisis.lines(country, language)
+    return {
+        "org_name": settings.org_name,
+        "help_contact": settings.org_help_contact or settings.org_name,
+        "first_name": first_name,
+        "country": country,
+        "language": language,
+        "crisis_line": lines.line,
+        "youth_line": lines.youth_line,
+        "emergency_number": lines.emergency_number,
+    }
+
+
+def words_for(channel: ChannelName, template: str, context: Mapping[str, Any]) -> tuple[str, str]:
+    """(subject, body) of our own text on a channel; an email without a template of its own uses the text's words."""
+    language = str(context["language"])
+    if channel == ChannelName.SMS:
+        return "", wording(f"sms/{template}.txt", language, context)
+    try:
+        return (
+            wording(f"email/{template}/subject.txt", language, context),
+            wording(f"email/{template}/body.md", language, context),
+        )
+    except TemplateNotFound:
+        return "", wording(f"sms/{template}.txt", language, context)
+
+
+def say(
+    session: Session,
+    member: Member,
+    template: str,
+    channel: ChannelName,
+    purpose: Purpose = Purpose.ANSWER,
+    context: Mapping[str, Any] | None = None,
+    *,
+    answers: Message | None = None,
+) -> Message:
+    """Queue one of our own texts to a member. `context` adds to `facts`; `answers` is the message it replies to."""
+    facts_ = facts(member.country, member.language, member.first_name) | dict(context or {})
+    subject, body = words_for(channel, template, facts_)
+    return write(session, member, channel, body, subject=subject, purpose=purpose, template=template, answers=answers)
+
+
+def write(
+    session: Session,
+    member: Member,
+    channel: ChannelName,
+    body: str,
+    *,
+    subject: str = "",
+    purpose: Purpose = Purpose.REPLY,
+    template: str | None = None,
+    coordinator_id: UUID | None = None,
+    answers: Message | None = None,
+) -> Message:
+    """Queue a message of these exact words to a member; it belongs to the member's conversation."""
+    thread = conversation_of(session, member, channel)
+    if not subject and answers is not None and answers.subject:
+        subject = answers.subject if answers.subject.lower().startswith("re:") else f"Re: {answers.subject}"
+    message = Message(
+        id=db.uuid7(),
+        conversation_id=thread.id,
+        member_id=member.id,
+        direction=Direction.OUT,
+        channel=channel,
+        purpose=purpose,
+        subject=subject or None,
+        body=body,
+        template=template,
+        in_reply_to=answers.in_reply_to if answers else None,
+        coordinator_id=coordinator_id,
+        automatic=coordinator_id is None,
+        at=clock.now(),
+    )
+    session.add(message)
+    address = member.address(channel)
+    thread.last_out_at = message.at
+    session.flush()
+    session.add(_delivery(message, channel, purpose, member_id=member.id, address_id=address.id if address else None))
+    session.flush()
+    queue.ring_after(session, "drain_replies")
+    return message
+
+
+def say_to(
+    session: Session,
+    channel: ChannelName,
+    to: str,
+    template: str,
+    *,
+    country: str,
+    language: str,
+    purpose: Purpose = Purpose.ANSWER,
+    context: Mapping[str, Any] | None = None,
+    conversation: Conversation | None = None,
+) -> Message:
+    """Queue one of our own texts to an address that is not (yet) a member's, or to a coordinator."""
+    facts_ = facts(country, language) | dict(context or {})
+    subject, body = words_for(channel, template, facts_)
+    return write_to(
+        session, channel, to, body, subject=subject, purpose=purpose, template=template, conversation=conversation
+    )
+
+
+def write_to(
+    session: Session,
+    channel: ChannelName,
+    to: str,
+    body: str,
+    *,
+    subject: str = "",
+    purpose: Purpose,
+    template: str | None = None,
+    conversation: Conversation | None = None,
+    coordinator_id: UUID | None = None,
+) -> Message:
+    """Queue a message of these exact words straight to an address."""
+    message = Message(
+        id=db.uuid7(),
+        conversation_id=conversation.id if conversation else None,
+        direction=Direction.OUT,
+        channel=channel,
+        purpose=purpose,
+        subject=subject or None,
+        body=body,
+        template=template,
+        coordinator_id=coordinator_id,
+        automatic=coordinator_id is None,
+        at=clock.now(),
+    )
+    session.add(message)
+    session.flush()
+    delivery = _delivery(message, channel, purpose)
+    delivery.direct_to = to
+    delivery.direct_hash = db.blind_index(channel, to)
+    session.add(delivery)
+    session.flush()
+    queue.ring_after(session, "drain_replies")
+    return message
+
+
+def conversation_of(session: Session, member: Member, channel: ChannelName) -> Conversation:
+    """The member's one conversation, made when it does not exist yet."""
+    found = session.scalar(select(Conversation).where(Conversation.member_id == member.id))
+    if found is None:
+        found = Conversation(id=db.uuid7(), member_id=member.id, channel=channel, created_at=clock.now(), unread=0)
+        session.add(found)
+        session.flush()
+    return found
+
+
+def _delivery(
+    message: Message,
+    channel: ChannelName,
+    purpose: Purpose,
+    *,
+    member_id: UUID | None = None,
+    address_id: UUID | None = None,
+) -> Delivery:
+    now = clock.now()
+    return Delivery(
+        message_id=message.id,
+        member_id=member_id,
+        address_id=address_id,
+        channel=channel,
+        purpose=purpose,
+        queue="replies",
+        priority=PRIORITY[purpose],
+        due_at=now,
+        created_at=now,
+        updated_at=now,
+    )
