@@ -5,12 +5,15 @@ Names and defaults are the interface of DESIGN section 11; README holds the same
 
 import base64
 import binascii
+import fcntl
+import hashlib
 import os
 import secrets
+import stat
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -27,6 +30,13 @@ TWILIO_API = "https://api.twilio.com"
 SENDGRID_API = "https://api.sendgrid.com"
 
 Channel = Literal["sms", "email"]
+
+DEMO_ENV = "demo.env"
+DEMO_LOCK = "demo.lock"
+"""Files in DATA_DIR: a running demo's own settings, and the lock that it holds."""
+
+MAX_SOCKET_PATH = 100
+"""Bytes in the path of a unix socket: Linux takes 107, macOS 103."""
 
 
 class Settings(BaseSettings):
@@ -121,13 +131,14 @@ class Settings(BaseSettings):
 
     @cached_property
     def valkey_socket(self) -> Path:
-        """Where the demo's own Valkey listens."""
-        return self.data_path / "valkey.sock"
+        """Where the demo's own Valkey listens. Raises ConfigurationError if the place is not ours alone."""
+        path = self.data_path / "valkey.sock"
+        return path if len(os.fsencode(path)) <= MAX_SOCKET_PATH else _short_socket(self.data_path)
 
     @cached_property
     def redis(self) -> str:
         """The URL of Redis or Valkey."""
-        return self.redis_url or f"unix://{self.valkey_socket}"
+        return self.redis_url or f"unix://{quote(str(self.valkey_socket))}"
 
     @cached_property
     def base_url(self) -> str:
@@ -235,6 +246,19 @@ def decode_key(entry: str) -> bytes:
     return key
 
 
+def _short_socket(data_path: Path) -> Path:
+    """A socket in a private folder whose name follows from DATA_DIR, so that every command finds the same one."""
+    digest = hashlib.sha256(os.fsencode(data_path)).hexdigest()[:16]
+    # Not TMPDIR: it differs between a login and a service of the same user, and may be long itself.
+    folder = Path(f"/tmp/hearthline-{os.getuid()}-{digest}")  # noqa: S108
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    # Whoever owns the socket can hand jobs to our workers, and anyone may make a folder in /tmp.
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise ConfigurationError([f"{folder} belongs to somebody else: set DATA_DIR to a shorter path, or REDIS_URL"])
+    return folder / "valkey.sock"
+
+
 def _split(value: str) -> list[str]:
     return [part.strip() for part in value.split(",") if part.strip()]
 
@@ -270,13 +294,26 @@ def load(**overrides: Any) -> Settings:
     While a demo runs, its own values (DATA_DIR/demo.env) stand in for what is set nowhere else, so that
     other commands in the same folder join it. Raises ConfigurationError naming every bad value at once.
     """
-    data_dir = Path(overrides.get("data_dir") or os.environ.get("DATA_DIR") or "./var")
+    data_dir = Path(overrides.get("data_dir") or os.environ.get("DATA_DIR") or "./var").expanduser()
+    files = (data_dir / DEMO_ENV, ".env") if demo_runs(data_dir) else (".env",)
     try:
-        return Settings(_env_file=(data_dir / "demo.env", ".env"), **overrides)
+        return Settings(_env_file=files, **overrides)
     except ValidationError as error:
         raise ConfigurationError(
             [f"{'.'.join(str(p) for p in e['loc']).upper()}: {_plain(e['msg'])}" for e in error.errors()]
         ) from None
+
+
+def demo_runs(data_dir: Path) -> bool:
+    """Whether a demo holds its lock in `data_dir`. One that was killed leaves its file behind, and not the lock."""
+    try:
+        with (data_dir / DEMO_LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _plain(message: str) -> str:

@@ -3,10 +3,11 @@
 Members' words and addresses must never reach a log, so an event says *what* happened to *which id*.
 """
 
+import contextlib
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -52,6 +53,18 @@ class _PlainHandler(logging.StreamHandler[Any]):
         return f"{line} [{type(error).__name__} {' < '.join(_frames(error))}]" if error else line
 
 
+class _Stderr:
+    """Standard error that may go away: a supervisor that was killed must not make its workers fail mid-send."""
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
+
+
 def configure(level: str = "INFO", *, json: bool | None = None) -> None:
     """Set up structlog and the standard library's logging on stderr; JSON unless a person is watching."""
     as_json = json if json is not None else not sys.stderr.isatty()
@@ -66,7 +79,7 @@ def configure(level: str = "INFO", *, json: bool | None = None) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stderr())),
         cache_logger_on_first_use=False,
     )
     handler = _PlainHandler(sys.stderr)

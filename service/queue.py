@@ -44,7 +44,8 @@ def stop_on_signals() -> None:
     """Let SIGTERM and SIGINT set `stopping`, however often they come: nothing is cut off mid-send."""
 
     def stop(_: int, __: FrameType | None) -> None:
-        stopping.set()
+        # From a thread: a `stopping.wait()` that the signal interrupted may hold the lock that set() needs.
+        threading.Thread(target=stopping.set).start()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
