@@ -247,6 +247,26 @@ class ImportRun(Base):
     finished_at: Mapped[datetime | None] = mapped_column(UTCTime)
 
 
+class AccessCode(Base):
+    """A six-digit code that went to a member's other address before what is held is shown (safety rule 5).
+
+    Kept here and not in Redis: a flushed Redis must not hand out fresh tries. Only a keyed hash of the code is held.
+    """
+
+    __tablename__ = "access_codes"
+    __table_args__ = (Index("ix_access_codes_member", "member_id", "created_at"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    member_id: Mapped[UUID] = mapped_column(ForeignKey("members.id", ondelete="CASCADE"))
+    channel: Mapped[ChannelName] = mapped_column(State(ChannelName))
+    link_channel: Mapped[ChannelName] = mapped_column(State(ChannelName))
+    code_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    tries: Mapped[int] = mapped_column(Integer, default=0)
+    created_at: Mapped[datetime] = mapped_column(UTCTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCTime)
+    used_at: Mapped[datetime | None] = mapped_column(UTCTime)
+
+
 # The ledger is append-only in the database itself, not by good manners. Only `ip` may be blanked (erasure).
 LEDGER_SQLITE = (
     """CREATE TRIGGER consent_events_no_update
