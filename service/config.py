@@ -84,6 +84,7 @@ class Settings(BaseSettings):
     org_help_contact: str = ""
     safety_page_sms: str = ""
     safety_page_email: str = ""
+    provider_replies_checked: bool = False
     metrics_token: str = Field(default="", repr=False)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     demo: bool = False
