@@ -88,4 +88,5 @@ def configure(level: str = "INFO", *, json: bool | None = None) -> None:
 
 def get(name: str) -> Any:
     """A logger whose events carry `area=name`."""
-    return structlog.get_logger().bind(area=name)
+    # Not .bind(): that would freeze structlog's defaults, with values in tracebacks, if `configure` comes later.
+    return structlog.get_logger(area=name)

@@ -4,6 +4,7 @@ It does not fork: a forked job would go on sending after its worker was killed. 
 recovers a job that was taken and not begun only then. Without Redis it looks into the database by itself.
 """
 
+import logging
 import os
 import socket
 import sys
@@ -123,6 +124,8 @@ def main(arguments: list[str]) -> int:
         return 2
     settings = config.current()
     logs.configure(settings.log_level)
+    logging.getLogger("rq").setLevel(logging.WARNING)  # it says four things about every ring
+    logging.getLogger("rq.worker").setLevel(logging.WARNING)
     settings.require_ready()
     queue.stop_on_signals()
     run(arguments[0])
