@@ -1,0 +1,40 @@
+"""The web application, put together: settings, database, what every request is held to, and the pages by name."""
+
+import structlog
+from flask import Flask
+from jinja2 import StrictUndefined
+from sqlalchemy import make_url
+
+from service import config, db, logs
+from service.web import assets, auth, errors, health, languages, limits, security, shell, times
+
+BLUEPRINTS = (
+    health.bp,
+    assets.bp,
+    auth.bp,
+)
+"""Every page, webhook and API of the service. A new one is added here and nowhere else."""
+
+
+def create_app(settings: config.Settings | None = None) -> Flask:
+    """The WSGI application for `settings` (default: those of the environment), which become this process's own."""
+    settings = settings or config.current()
+    config.use(settings)
+    if not structlog.is_configured():
+        logs.configure(settings.log_level)
+    if db.current().url != make_url(settings.database):
+        db.connect(settings.database)
+
+    app = Flask("service", template_folder=str(config.TEMPLATES), static_folder=str(config.STATIC))
+    app.jinja_options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = assets.YEAR  # addresses carry a fingerprint
+    security.init_app(app, settings)
+    limits.init_app(app, settings)
+    languages.init_app(app)
+    times.init_app(app)
+    shell.init_app(app)
+    auth.init_app(app)
+    errors.init_app(app)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    return app

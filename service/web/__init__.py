@@ -1,0 +1,1 @@
+"""Pages and addresses: reads, calls one action, answers. Nothing here commits."""
