@@ -1,0 +1,58 @@
+// Times in the reader's own zone, a thread that stays at its newest text, and Enter to send. All of it is a comfort:
+// without this file the page shows UTC and still works.
+(() => {
+  const today = () => new Date().toDateString();
+
+  function localTimes(root) {
+    for (const time of root.querySelectorAll("time[datetime]")) {
+      const when = new Date(time.dateTime);
+      if (Number.isNaN(when.getTime())) continue;
+      const clock = when.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+      const day = when.toLocaleDateString([], { day: "numeric", month: "short" });
+      const recent = when.toDateString() === today();
+      time.textContent = recent ? clock : "short" in time.dataset ? day : `${day} ${clock}`;
+    }
+  }
+
+  const scroller = document.getElementById("scroller");
+  const atEnd = () => scroller && scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;
+  const toEnd = () => { if (scroller) scroller.scrollTop = scroller.scrollHeight; };
+  let follow = true;
+
+  localTimes(document);
+  toEnd();
+  const body = document.getElementById("body");
+  if (body && matchMedia("(min-width: 48rem)").matches) body.focus({ preventScroll: true });
+
+  document.body.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.detail.target.id === "thread") follow = atEnd();
+    event.detail.target.dataset.before = event.detail.target.dataset.count || "";
+  });
+  document.body.addEventListener("htmx:load", (event) => {
+    const part = event.detail.elt;
+    localTimes(part.parentElement || part);
+    if (part.id === "thread") {
+      if (follow) toEnd();
+      announce(part);
+    }
+    if (part.id === "mails") announce(part);
+  });
+
+  // A screen reader hears that something came, not the whole thread again.
+  const counts = {};
+  function announce(part) {
+    const now = Number(part.dataset.count);
+    if (part.id in counts && now > counts[part.id]) {
+      document.getElementById("news").textContent = part.id === "thread" ? "A new text" : "A new mail";
+    }
+    counts[part.id] = now;
+  }
+
+  document.addEventListener("keydown", (event) => {
+    const box = event.target;
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing && box.matches && box.matches("[data-send-on-enter]")) {
+      event.preventDefault();
+      box.form.requestSubmit();
+    }
+  });
+})();
