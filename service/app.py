@@ -7,11 +7,13 @@ from sqlalchemy import make_url
 
 from service import config, db, logs
 from service.web import assets, auth, errors, health, languages, limits, security, shell, times
+from service.web.console import alerts
 
 BLUEPRINTS = (
     health.bp,
     assets.bp,
     auth.bp,
+    alerts.bp,
 )
 """Every page, webhook and API of the service. A new one is added here and nowhere else."""
 

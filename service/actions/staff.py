@@ -133,8 +133,11 @@ def start_session(coordinator_id: UUID, user_agent: str) -> str:
     return token
 
 
-def resume_session(token: str) -> tuple[StaffSession, Coordinator] | None:
-    """The live session of this token and whose it is; None when it ended, was idle too long, or never was."""
+def resume_session(token: str, *, used: bool = True) -> tuple[StaffSession, Coordinator] | None:
+    """The live session of this token and whose it is; None when it ended, was idle too long, or never was.
+
+    `used` says whether this counts as somebody being there.
+    """
     now = clock.now()
     with db.reading() as session:
         found = session.execute(
@@ -144,7 +147,7 @@ def resume_session(token: str) -> tuple[StaffSession, Coordinator] | None:
         ).first()
     if found is None:
         return None
-    if now - found[0].last_seen_at > SEEN_EVERY:
+    if used and now - found[0].last_seen_at > SEEN_EVERY:
         with transaction() as session:
             session.execute(update(StaffSession).where(StaffSession.id == found[0].id).values(last_seen_at=now))
     return found[0], found[1]

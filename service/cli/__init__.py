@@ -9,7 +9,7 @@ import click
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from service import config, logs
-from service.cli import admin, demo, run
+from service.cli import admin, coordinator, demo, run
 from service.errors import ConfigurationError, DomainError
 
 
@@ -55,6 +55,7 @@ COMMANDS: tuple[click.Command, ...] = (
     admin.db,
     admin.keys,
     admin.doctor,
+    coordinator.coordinator,
 )
 """Every command and group. A new one gets a module beside this one and a line here."""
 

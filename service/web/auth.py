@@ -92,7 +92,7 @@ def me() -> Coordinator:
     """The signed-in coordinator. Raises NotSignedIn."""
     person: Coordinator | None = g.get("me")
     if person is None:
-        raise NotSignedIn("Sign in first.")
+        raise NotSignedIn("You are signed out. Sign in in another tab, then send this again.")
     return person
 
 
@@ -110,7 +110,9 @@ def _load() -> None:
     g.me = None
     if request.endpoint in ("static", "vendor.file") or "staff" not in session:
         return
-    if found := staff.resume_session(session["staff"]):
+    # A page that renews its live parts by itself is not somebody being there: only other requests count as use.
+    used = request.method != "GET" or "HX-Request" not in request.headers
+    if found := staff.resume_session(session["staff"], used=used):
         g.staff_session, g.me = found
     else:
         session.pop("staff", None)
@@ -244,8 +246,13 @@ def _account_page(form: Account, password: ConfirmPassword, status: int) -> Resp
 
 
 def _enter(person: Coordinator) -> None:
-    """Begin a session in a clean cookie, so that nothing planted in the old one goes on."""
+    """Begin a session in a clean cookie. Only the form token goes on, so that a page that was left open
+    while the session ended can still be sent, with what was typed on it, after signing in in another tab.
+    """
+    form_token = session.get("csrf_token")
     token = staff.start_session(person.id, request.user_agent.string)
     session.clear()
     session["staff"] = token
+    if form_token:
+        session["csrf_token"] = form_token
     session.permanent = True

@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from service import logs
 from service.errors import DomainError, NotSignedIn, Unavailable
+from service.web import languages
 
 _log = logs.get("web")
 
@@ -31,8 +32,9 @@ def wants_json() -> bool:
 
 
 def _domain(error: DomainError) -> AnyResponse:
-    if isinstance(error, NotSignedIn) and not wants_json():
-        return _to_sign_in()
+    if isinstance(error, NotSignedIn) and request.method == "GET" and not _is_part() and not wants_json():
+        here = request.full_path.rstrip("?")
+        return redirect(url_for("auth.sign_in", next=here))
     if error.status >= 500:
         _log.error("request_failed", code=error.error_code, endpoint=request.endpoint)
     return _answer(error.status, error.error_code, error.message, error.as_dict())
@@ -67,26 +69,15 @@ def _unexpected(error: Exception) -> AnyResponse:
     return _answer(InternalServerError.code, code, message, {"error": {"code": code, "message": message}})
 
 
-def _to_sign_in() -> AnyResponse:
-    here = request.full_path.rstrip("?") if request.method == "GET" else None
-    target = url_for("auth.sign_in", next=here)
-    if "HX-Request" in request.headers:  # a part of a page: the whole page has to move, not the part
-        back = request.headers.get("HX-Current-URL", "")
-        response = Response(status=401)
-        response.headers["HX-Redirect"] = url_for("auth.sign_in", next=_path_of(back))
-        return response
-    return redirect(target)
-
-
-def _path_of(address: str) -> str | None:
-    prefix = request.host_url.rstrip("/")
-    return address.removeprefix(prefix) if address.startswith(prefix + "/") else None
+def _is_part() -> bool:
+    """Whether htmx asks for a part of a page. Its page is never sent away: somebody may be typing on it."""
+    return "HX-Request" in request.headers
 
 
 def _answer(status: int, code: str, message: str, body: dict[str, dict[str, str]]) -> Response:
     if wants_json():
         response = jsonify(body)
-    elif "HX-Request" in request.headers:
+    elif _is_part():
         # htmx does not show error pages; our script announces this line and leaves the page as it is.
         response = Response(message or "That did not work. Please try again.", mimetype="text/plain")
     else:
@@ -99,7 +90,7 @@ def _page(status: int, message: str) -> str:
     g.private = True
     for name in (f"errors/{status}.html", "errors/500.html" if status >= 500 else "errors/400.html"):
         try:
-            return render_template(name, status=status, message=message)
+            return render_template(name, status=status, message=languages.gettext(message))
         except TemplateNotFound as missing:
             if missing.name != name:
                 raise

@@ -12,6 +12,8 @@ from babel import Locale, UnknownLocaleError
 from babel.messages.pofile import read_po
 from flask import Flask, g, has_request_context, request, session
 
+from service import config
+
 LANGUAGES = {"en": "English", "es": "Español"}
 _FOLDER = Path(__file__).resolve().parent.parent / "translations"
 
@@ -42,11 +44,13 @@ def language() -> str:
 
 
 def locale(preferred: str = "") -> Locale:
-    """The Babel locale for dates and numbers: `preferred` (such as "en-GB") or that of the page."""
-    try:
-        return Locale.parse((preferred or language()).replace("-", "_"))
-    except (UnknownLocaleError, ValueError):
-        return Locale("en")
+    """The Babel locale for dates and numbers: `preferred` ("en-GB"), or the page's language as this country has it."""
+    for name in (preferred.replace("-", "_"), f"{language()}_{config.current().default_country}", language()):
+        try:
+            return Locale.parse(name)
+        except (UnknownLocaleError, ValueError):
+            continue
+    return Locale("en")
 
 
 def gettext(message: str) -> str:

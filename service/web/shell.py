@@ -70,7 +70,7 @@ class Shell:
                 "key": place.key,
                 "url": url_for(f"{place.blueprint}.index"),
                 "current": request.blueprint == place.blueprint,
-                "waiting": self.waiting if place.blueprint == "inbox" else 0,
+                "waiting": self.waiting if place.blueprint == "inbox" else None,
             }
             for place in NAV
             if endpoint_exists(f"{place.blueprint}.index")
@@ -99,6 +99,12 @@ class Shell:
         with db.reading() as session:
             count, oldest = session.execute(query).one()
         return OpenFlags(count, oldest)
+
+    @property
+    def signature(self) -> str:
+        """Changes whenever the flags or the inbox's count do."""
+        oldest = int(self.flags.oldest.timestamp()) if self.flags.oldest else 0
+        return f"{self.flags.count}-{oldest}-{self.waiting}"
 
 
 def init_app(app: Flask) -> None:
