@@ -8,12 +8,15 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 import pycurl
+
+from service import clock
 
 CONNECT_TIMEOUT = 5.0
 """Seconds for name, connection and TLS together; a request's own time-out may be shorter."""
@@ -135,6 +138,19 @@ class Connection:
 def basic_auth(user: str, password: str) -> str:
     """The value of an Authorization header."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def retry_after(headers: dict[str, str]) -> float | None:
+    """The seconds of a Retry-After header, given as seconds or as a date; None without one that can be read."""
+    value = headers.get("retry-after", "").strip()
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - clock.now()).total_seconds())
+    except (ValueError, TypeError):
+        return None
 
 
 def _parse_head(lines: list[bytes]) -> dict[str, str]:

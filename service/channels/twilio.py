@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from itertools import islice
 from queue import SimpleQueue
 from threading import Lock, Thread, local
@@ -19,10 +18,10 @@ from twilio.http import HttpClient  # type: ignore[import-untyped]
 from twilio.http.response import Response  # type: ignore[import-untyped]
 from twilio.rest import Client  # type: ignore[import-untyped]
 
-from service import clock, logs
+from service import logs
 from service.channels.base import Outcome, Result, SendError, Text
 from service.channels.errors import outcome_of_code, slows_down
-from service.channels.transport import Connection, Interrupted, Reply, Unsent, basic_auth
+from service.channels.transport import Connection, Interrupted, Reply, Unsent, basic_auth, retry_after
 from service.config import Settings
 
 log = logs.get("twilio")
@@ -276,19 +275,6 @@ def _judge(reply: Reply, code: object) -> SendError:
     if outcome is Outcome.FAILED and status in (401, 403):
         outcome = Outcome.CONFIGURATION
     return SendError(outcome, known or str(status), retry_after=wait, slow_down=slows_down(known))
-
-
-def retry_after(headers: dict[str, str]) -> float | None:
-    """The seconds of a Retry-After header, given as seconds or as a date; None without one that can be read."""
-    value = headers.get("retry-after", "").strip()
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - clock.now()).total_seconds())
-    except (ValueError, TypeError):
-        return None
 
 
 def _provider_message(message: Any) -> ProviderMessage:
