@@ -5,6 +5,7 @@ Members' words and addresses must never reach a log, so an event says *what* hap
 
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import MutableMapping
 from typing import Any, TextIO, cast
@@ -66,8 +67,12 @@ class _Stderr:
 
 
 def configure(level: str = "INFO", *, json: bool | None = None) -> None:
-    """Set up structlog and the standard library's logging on stderr; JSON unless a person is watching."""
-    as_json = json if json is not None else not sys.stderr.isatty()
+    """Set up structlog and the standard library's logging on stderr; JSON unless a person is watching.
+
+    FORCE_COLOR says that one is, behind the pipe of a supervisor.
+    """
+    watched = sys.stderr.isatty() or bool(os.environ.get("FORCE_COLOR"))
+    as_json = json if json is not None else not watched
     renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=True)
     structlog.configure(
         processors=[

@@ -72,6 +72,7 @@ def run(children: Sequence[Child], *, every_turn: Callable[[], None] = lambda: N
                 every_turn()
                 time.sleep(_TURN)
         finally:
+            say.line("", "stopping …")
             for _, group in groupby(reversed(running), key=lambda r: r.child.group or r.child.name):
                 _stop(list(group))
             say.close()
@@ -113,9 +114,10 @@ def _tend(each: _Running, say: "_Printer") -> None:
 
 
 def _start(child: Child, say: "_Printer") -> subprocess.Popen[bytes]:
+    ours = {launch.PARENT: str(os.getpid()), "PYTHONUNBUFFERED": "1", "FORCE_COLOR": "1" if say.coloured else ""}
     process = subprocess.Popen(  # noqa: S603  # our own modules, with arguments of ours
         [sys.executable, "-P", "-m", "service.launch", *child.argv],
-        env={**os.environ, **child.env, launch.PARENT: str(os.getpid()), "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, **child.env, **ours},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -155,7 +157,7 @@ class _Printer:
 
     def line(self, name: str, text: str) -> None:
         prefix = f"{name:<{self.width}} |"
-        if self.coloured:
+        if self.coloured and name:
             prefix = f"\x1b[{self.colours[name]}m{prefix}\x1b[0m"
         with contextlib.suppress(OSError, ValueError):  # the terminal has gone; the children have not
             sys.stdout.write(f"{prefix} {text}\n")

@@ -21,7 +21,7 @@ from service.config import Settings
 from service.errors import ConfigurationError
 
 SECRETS = "demo-secrets"
-_DATABASE_FILES = ("hearthline.db", "hearthline.db-wal", "hearthline.db-shm")
+_DATABASES = ("hearthline.db", "sandbox.db")
 _FOLDERS = ("valkey", "sandbox")
 _PATIENCE = 60.0
 
@@ -37,7 +37,7 @@ def demo(reset: bool, no_seed: bool) -> None:
         if reset:
             forget(settings)
         supervisor.require_free_ports(
-            [(settings.host, settings.port, "PORT"), ("127.0.0.1", settings.sandbox_port, "SANDBOX_PORT")]
+            [(settings.host, settings.port, "PORT"), (settings.host, settings.sandbox_port, "SANDBOX_PORT")]
         )
         try:
             _write(data / config.DEMO_ENV, stand_ins(settings))
@@ -78,7 +78,7 @@ def stand_ins(settings: Settings) -> dict[str, str]:
 
     events, inbound = keys.ensure(settings.data_path)
     made = _made_once(settings.data_path / SECRETS)
-    sandbox = f"http://127.0.0.1:{settings.sandbox_port}"
+    sandbox = _address(settings, settings.sandbox_port)
     return {
         "DEMO": "true",
         "TWILIO_ACCOUNT_SID": made["account_sid"],
@@ -141,10 +141,11 @@ def forget(settings: Settings) -> None:
             [f"{name} is set: --reset only clears what lies in DATA_DIR; unset it" for name in elsewhere]
         )
     data = settings.data_path
-    if (data / _DATABASE_FILES[0]).exists() and not (data / SECRETS).exists():
+    if (data / _DATABASES[0]).exists() and not (data / SECRETS).exists():
         raise ConfigurationError([f"no demo has run in {data}: --reset will not touch the database there"])
-    for name in (*_DATABASE_FILES, config.DEMO_ENV, settings.valkey_socket):
-        (data / name).unlink(missing_ok=True)
+    files = [data / f"{name}{part}" for name in _DATABASES for part in ("", "-wal", "-shm")]
+    for path in (*files, data / config.DEMO_ENV, settings.valkey_socket):
+        path.unlink(missing_ok=True)
     for folder in _FOLDERS:
         if (data / folder).is_dir():
             shutil.rmtree(data / folder)
@@ -153,14 +154,15 @@ def forget(settings: Settings) -> None:
 
 def _greeter(settings: Settings, sign_in: tuple[str, str] | None) -> Callable[[], None]:
     """What the supervisor calls on every turn: says where to look, once everything answers."""
-    sandbox = f"http://127.0.0.1:{settings.sandbox_port}/"
+    sandbox = f"{_address(settings, settings.sandbox_port)}/"
+    here = _address(settings, settings.port)
     began = time.monotonic()
     said = {"hello": False, "late": False}
 
     def look() -> None:
         if said["hello"]:
             return
-        if _answers(f"{_here(settings)}/healthz") and _answers(sandbox):
+        if _answers(f"{here}/healthz") and _answers(sandbox):
             said["hello"] = True
             click.echo(_box(_greeting(settings, sandbox, sign_in)))
         elif not said["late"] and time.monotonic() - began > _PATIENCE:
@@ -170,9 +172,10 @@ def _greeter(settings: Settings, sign_in: tuple[str, str] | None) -> Callable[[]
     return look
 
 
-def _here(settings: Settings) -> str:
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104  # compared only
-    return f"http://{host}:{settings.port}"
+def _address(settings: Settings, port: int) -> str:
+    """Where something that listens on HOST is reached from this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104  # compared only
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _answers(url: str) -> bool:
@@ -186,13 +189,14 @@ def _answers(url: str) -> bool:
 
 
 def _greeting(settings: Settings, sandbox: str, sign_in: tuple[str, str] | None) -> list[str]:
+    here = _address(settings, settings.port)
     lines = [
         "Hearthline is running. Nothing leaves this machine."
         if not settings.uses_real_providers
         else "Hearthline is running, and sends through the real providers that you have set.",
         "",
-        f"Join as a member      {_here(settings)}/",
-        f"Coordinators' console {_here(settings)}/console",
+        f"Join as a member      {here}/",
+        f"Coordinators' console {here}/console",
         f"Phones and mailboxes  {sandbox}",
     ]
     if sign_in:

@@ -78,8 +78,8 @@ def sandbox() -> None:
     from service.sandbox import server
 
     settings = config.current()
-    supervisor.require_free_ports([("127.0.0.1", settings.sandbox_port, "SANDBOX_PORT")])
-    server.serve()
+    supervisor.require_free_ports([(settings.host, settings.sandbox_port, "SANDBOX_PORT")])
+    server.serve(settings)
 
 
 def _require_migrated() -> None:
