@@ -30,7 +30,7 @@ def confirm_url(address_id: UUID) -> str:
 
 
 def rsvp_url(session_id: UUID, member_id: UUID, channel: ChannelName, answer: str = "") -> str:
-    """The page that answers an invite: `[session, member, channel]`; `answer` (yes, no, maybe) is only put first there."""
+    """The page that answers an invite: `[session, member, channel]`; `answer` (yes, no, maybe) is only marked."""
     url = _url("rsvp", "rsvp", session_id.hex, member_id.hex, channel)
     return f"{url}?answer={answer}" if answer else url
 
