@@ -22,15 +22,16 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from service import launch
+from service import launch, queue
 from service.config import Settings
 from service.errors import ConfigurationError
-from service.queue import QUEUES
 
 GRACE = 15.0
 """Seconds that a group of children gets to end before it is killed."""
+PATIENCE = 10.0
+"""Seconds that the children after one with `ready` wait for it."""
 _TURN = 0.1
-_BACKOFF = (0.5, 1, 2, 4, 8, 15)
+_BACKOFF = (0.5, 1, 2, 4, 8, 15)  # seconds between a crash and the next start
 _STEADY = 30.0  # seconds of life after which a child's earlier crashes are forgiven
 
 _COLOURS = (36, 35, 32, 33, 34, 95, 96, 92)
@@ -38,12 +39,16 @@ _COLOURS = (36, 35, 32, 33, 34, 95, 96, 92)
 
 @dataclass(frozen=True)
 class Child:
-    """One process: `argv` are a module and its arguments, `group` is stopped together, `env` adds to ours."""
+    """One process: `argv` are a module and its arguments, `group` is stopped together, `env` adds to ours.
+
+    The children after one with `ready` start once that is true, or `PATIENCE` seconds have passed.
+    """
 
     name: str
     argv: Sequence[str]
     group: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
+    ready: Callable[[], bool] | None = None
 
 
 @dataclass
@@ -53,6 +58,7 @@ class _Running:
     started: float = 0.0
     crashes: int = 0
     again_at: float = 0.0
+    was_ready: bool = False
 
 
 def run(children: Sequence[Child], *, every_turn: Callable[[], None] = lambda: None) -> None:
@@ -69,6 +75,8 @@ def run(children: Sequence[Child], *, every_turn: Callable[[], None] = lambda: N
             while not told():
                 for each in running:
                     _tend(each, say)
+                    if not _is_ready(each):
+                        break
                 every_turn()
                 time.sleep(_TURN)
         finally:
@@ -111,6 +119,14 @@ def _tend(each: _Running, say: "_Printer") -> None:
     if now >= each.again_at:
         each.process = _start(each.child, say)
         each.started = now
+
+
+def _is_ready(each: _Running) -> bool:
+    """Whether the children after this one may start; once true it stays so."""
+    if not each.was_ready:
+        late = time.monotonic() - each.started > PATIENCE
+        each.was_ready = each.child.ready is None or late or each.child.ready()
+    return each.was_ready
 
 
 def _start(child: Child, say: "_Printer") -> subprocess.Popen[bytes]:
@@ -181,13 +197,13 @@ class _Printer:
 
 def demo_children(settings: Settings) -> list[Child]:
     """The demo's processes, in the order in which they start; they stop in the reverse order."""
-    valkey = [] if settings.redis_url else [Child("valkey", ["service.valkey"])]
+    valkey = [] if settings.redis_url else [Child("valkey", ["service.valkey"], ready=queue.redis_ok)]
     return [
         *valkey,
         Child("sandbox", ["service.cli", "sandbox"]),
         Child("web", ["service.cli", "web"]),
         Child("clock", ["workers.schedule"]),
-        *worker_children(QUEUES),
+        *worker_children(queue.QUEUES),
     ]
 
 

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tests.platform.waiting import wait_until
 
 HERE = Path(__file__).parent
 SCRIPT = """
-import sys
+import os, sys
 from service import supervisor
 supervisor.GRACE = 1.5
 supervisor._BACKOFF = (0.1, 0.1, 0.3)
@@ -24,7 +25,8 @@ folder = sys.argv[1]
 children = []
 for entry in sys.argv[2:]:
     kind, name, group = entry.split(":")
-    children.append(supervisor.Child(name, ["children", kind, folder, name], group=group))
+    ready = (lambda: os.path.exists(folder + "/ready")) if name == "valkey" else None
+    children.append(supervisor.Child(name, ["children", kind, folder, name], group=group, ready=ready))
 supervisor.run(children)
 """
 
@@ -32,8 +34,10 @@ supervisor.run(children)
 class Family:
     """A supervisor in a process of its own, and what its children have noted."""
 
-    def __init__(self, folder: Path, *children: str) -> None:
+    def __init__(self, folder: Path, *children: str, ready: bool = True) -> None:
         self.folder = folder
+        if ready:
+            (folder / "ready").touch()
         path = os.pathsep.join([str(HERE), str(config.ROOT)])
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-c", SCRIPT, str(folder), *children],
@@ -74,8 +78,8 @@ def runs(pid: int) -> bool:
 def family(tmp_path: Path) -> Iterator[Callable[..., Family]]:
     families: list[Family] = []
 
-    def start(*children: str) -> Family:
-        families.append(Family(tmp_path, *children))
+    def start(*children: str, ready: bool = True) -> Family:
+        families.append(Family(tmp_path, *children, ready=ready))
         return families[-1]
 
     yield start
@@ -94,6 +98,15 @@ def test_sigterm_stops_the_last_first_and_leaves_none(family: Callable[..., Fami
     assert not any(runs(pid) for pid in pids.values())
     assert "web    | hello from web" in output
     assert ours.process.returncode == 0
+
+
+def test_the_others_wait_until_the_first_is_ready(family: Callable[..., Family], tmp_path: Path) -> None:
+    ours = family("good:valkey:", "good:web:", ready=False)
+    ours.started("valkey")
+    time.sleep(0.5)
+    assert [name for name, _ in ours.events("start")] == ["valkey"]
+    (tmp_path / "ready").touch()
+    ours.started("web")
 
 
 def test_what_crashes_is_started_again(family: Callable[..., Family]) -> None:
