@@ -7,16 +7,15 @@ carriers (a stop word is never asked for anything else, English texts stay withi
 import re
 import tomllib
 from datetime import timedelta
-from functools import cache
 from itertools import product
 from typing import Any
 
 import gsm0338
 import pytest
-from jinja2 import FileSystemLoader, StrictUndefined, meta
-from jinja2.sandbox import SandboxedEnvironment
+from jinja2 import meta
 
 from service import clock
+from service.actions.outbox import environment
 from service.config import ROOT, TEMPLATES
 
 INDEX = tomllib.loads((TEMPLATES / "messages.toml").read_text(encoding="utf-8"))
@@ -29,7 +28,7 @@ SMS = [name for name, about in MESSAGES.items() if "sms" in about.get("channels"
 EMAIL = [name for name, about in MESSAGES.items() if "email" in about.get("channels", ["sms", "email"])]
 EMAIL_FILES = [("subject", "txt"), ("body", "md")]
 COMMON = {
-    "org_name", "first_name", "country", "language", "help_contact", "crisis_line", "emergency_number",
+    "org_name", "first_name", "country", "language", "help_contact", "crisis_line", "youth_line", "emergency_number",
 }  # fmt: skip
 EVERY_WORD = ["HELP", "STOP", "PAUSE", "STORY", "TOOL", "VENT"]
 
@@ -55,11 +54,6 @@ MACHINE_STOP_WORDS = {
 # Words in capitals that are not ours to answer: keywords and names of crisis lines, and plain emphasis to staff.
 NOT_OURS = {"SHOUT", "HOME", "CONNECT", "ANAR", "NOT", "NO"}
 RATES = "Msg & data rates"
-
-
-@cache
-def environment() -> SandboxedEnvironment:
-    return SandboxedEnvironment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, autoescape=False)
 
 
 def file_of(channel: str, name: str, language: str, part: tuple[str, str] = ("body", "md")) -> str:
