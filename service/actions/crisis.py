@@ -20,6 +20,8 @@ class CrisisLines:
     country: str
     line: str
     """Ready for the middle of a sentence: `call or text 988 (any time, free)`."""
+    sentence: str
+    """A whole sentence, for emails and pages."""
     youth_line: str
     emergency_number: str
     """`911`, `999`, or `your local emergency number`."""
@@ -29,7 +31,7 @@ class CrisisLines:
 @lru_cache(maxsize=1)
 def _table() -> dict[str, dict[str, object]]:
     data = tomllib.loads(TABLE.read_text("utf-8"))
-    return {str(row["country"]): row for row in data["lines"]}
+    return {str(row["country"]): row for row in data["country"]} | {"": data["fallback"]}
 
 
 def lines(country: str, language: str) -> CrisisLines:
@@ -37,12 +39,14 @@ def lines(country: str, language: str) -> CrisisLines:
     row = _table().get(country.upper()) or _table()[""]
     lang = "es" if language.startswith("es") else "en"
     verified = row["verified_at"]
-    assert isinstance(verified, date)
+    if not isinstance(verified, date):
+        raise TypeError(f"{TABLE.name}: verified_at of {country or 'the fallback'} is not a date")
     return CrisisLines(
-        country=str(row["country"]),
+        country=str(row.get("country", "")),
         line=str(row[f"short_{lang}"]),
+        sentence=str(row[f"text_{lang}"]),
         youth_line=str(row[f"youth_{lang}"]),
-        emergency_number=str(row[f"emergency_{lang}"]),
+        emergency_number=str(row.get(f"emergency_number_{lang}") or row["emergency_number"]),
         verified_at=verified,
     )
 

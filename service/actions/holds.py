@@ -1,4 +1,7 @@
-"""Taking back what is about to leave. The claim judges every rule again, so taking back is all that is needed."""
+"""Taking back what is about to leave, and stopping a campaign that cannot go on.
+
+The claim judges every rule again, so taking back is all that an opt-out, a pause or a flag needs.
+"""
 
 from collections.abc import Collection
 from uuid import UUID
@@ -7,7 +10,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from service import clock
-from service.models.campaigns import Delivery, DeliveryState
+from service.models.campaigns import Campaign, CampaignState, Delivery, DeliveryState
 
 
 def take_back(session: Session, member_ids: Collection[UUID]) -> int:
@@ -29,3 +32,13 @@ def take_back(session: Session, member_ids: Collection[UUID]) -> int:
         .execution_options(synchronize_session=False)
     )
     return int(result.rowcount)  # type: ignore[attr-defined]
+
+
+def pause_campaign(session: Session, campaign_id: UUID, reason: str) -> None:
+    """Pause a sending campaign because the provider says that something is set up wrongly; `reason` is the remedy."""
+    session.execute(
+        update(Campaign)
+        .where(Campaign.id == campaign_id, Campaign.state == CampaignState.SENDING)
+        .values(state=CampaignState.PAUSED, paused_reason=reason[:300], updated_at=clock.now())
+        .execution_options(synchronize_session=False)
+    )

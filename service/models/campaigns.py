@@ -209,7 +209,7 @@ class Delivery(Base):
             postgresql_where=text("state IN ('sending', 'unknown')"),
         ),
         Index("ix_deliveries_campaign_state", "campaign_id", "state"),
-        Index("ix_deliveries_member", "member_id", "sent_at"),
+        Index("ix_deliveries_member", "member_id", "sending_at"),
         Index("ix_deliveries_provider", "provider_id"),
         Index("ix_deliveries_request", "request_id"),
         Index("ix_deliveries_message", "message_id"),

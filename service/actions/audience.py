@@ -1,0 +1,275 @@
+"""The only query for who may be contacted, on which channel, about what.
+
+The audience page counts with it, a campaign is frozen with it, and the claim judges with the same clauses again
+just before a message leaves. One copy per person, on the channel they prefer, unless they chose both; one copy per
+address, for two people may share a phone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, not_, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from service.models.campaigns import Campaign, CampaignKind
+from service.models.content import StoryRead
+from service.models.gatherings import CircleMembership
+from service.models.members import (
+    Address,
+    AddressState,
+    ChannelName,
+    Member,
+    MemberState,
+    Subscription,
+    SubscriptionState,
+    Suppression,
+    Topic,
+)
+
+TOPIC_OF: dict[CampaignKind, Topic | None] = {
+    CampaignKind.STORY: Topic.STORIES,
+    CampaignKind.CHECKIN: Topic.CHECKINS,
+    CampaignKind.INVITE: Topic.SESSIONS,
+    CampaignKind.TOOL: Topic.TOOLS,
+    CampaignKind.ANNOUNCEMENT: None,  # the coordinator says which
+}
+
+REASONS: dict[str, str] = {
+    "left": "asked us to stop",
+    "not_confirmed": "has not confirmed yet",
+    "died": "has died",
+    "no_address": "has no address on this channel",
+    "unreachable": "cannot be reached on this channel",
+    "suppressed": "asked us to stop",
+    "topic_off": "has this topic switched off",
+    "paused": "is taking a break",
+    "held": "rests under an open safety flag",
+    "already_read": "has already had this story",
+    "same_address": "shares an address with someone who gets it",
+}
+"""Why somebody is left out, in the words that the compose page and the reports use."""
+
+
+@dataclass(frozen=True)
+class Audience:
+    """Who a campaign is for, before anybody's consent is looked at."""
+
+    channels: tuple[ChannelName, ...]
+    topic: Topic | None = None
+    circle_id: UUID | None = None
+    languages: tuple[str, ...] = ()
+    """Only members of these languages; empty: all."""
+    story_id: UUID | None = None
+    member_ids: tuple[UUID, ...] = field(default=())
+    """Only these; empty: everybody."""
+
+
+def of_campaign(campaign: Campaign) -> Audience:
+    """The audience that a campaign describes."""
+    spec = campaign.audience or {}
+    return Audience(
+        channels=campaign.channel_names,
+        topic=campaign.topic,
+        circle_id=campaign.circle_id,
+        languages=tuple(spec.get("languages", ())),
+        story_id=campaign.story_id,
+        member_ids=tuple(UUID(i) for i in spec.get("member_ids", ())),
+    )
+
+
+def refusal(
+    member: Any, address: Any, subscription: Any, topic_needed: ColumnElement[bool] | bool = True
+) -> ColumnElement[str | None]:
+    """SQL: why this member may not be contacted at this address about this topic, or NULL when they may.
+
+    The three are (aliases of) Member, Address and Subscription, outer-joined where they may be missing.
+    """
+    no_topic = and_(
+        literal(topic_needed) if isinstance(topic_needed, bool) else topic_needed,
+        or_(subscription.id.is_(None), subscription.state == SubscriptionState.STOPPED),
+    )
+    return case(
+        (member.state == MemberState.DIED, "died"),
+        (member.state.in_([MemberState.LEFT, MemberState.ERASED]), "left"),
+        (address.id.is_(None), "no_address"),
+        (_suppressed(address), "suppressed"),
+        (address.state != AddressState.OK, "unreachable"),
+        (or_(member.state == MemberState.PENDING, address.verified_at.is_(None)), "not_confirmed"),
+        (no_topic, "topic_off"),
+        (subscription.state == SubscriptionState.PENDING, "not_confirmed"),
+        else_=None,
+    )
+
+
+def _suppressed(address: Any) -> ColumnElement[bool]:
+    return exists().where(Suppression.channel == address.channel, Suppression.index_hash == address.index_hash)
+
+
+def _in_scope(member: Any, audience: Audience) -> list[ColumnElement[bool]]:
+    """The member clauses that do not depend on consent."""
+    clauses: list[ColumnElement[bool]] = []
+    if audience.circle_id:
+        clauses.append(
+            exists().where(
+                CircleMembership.member_id == member.id,
+                CircleMembership.circle_id == audience.circle_id,
+                CircleMembership.left_at.is_(None),
+            )
+        )
+    if audience.languages:
+        clauses.append(or_(*[member.locale.like(f"{language}%") for language in audience.languages]))
+    if audience.member_ids:
+        clauses.append(member.id.in_(audience.member_ids))
+    return clauses
+
+
+def _standing(member: Any, channel: ChannelName, audience: Audience) -> tuple[Any, Any, ColumnElement[str | None]]:
+    """(address, subscription, why not) of one channel, for outer joins onto `member`."""
+    address, subscription = aliased(Address), aliased(Subscription)
+    reason = refusal(member, address, subscription, topic_needed=audience.topic is not None)
+    paused = or_(member.paused_until.is_not(None), subscription.state == SubscriptionState.PAUSED)
+    full = case(
+        (reason.is_not(None), reason),
+        (paused, "paused"),
+        (member.held_at.is_not(None), "held"),
+        (_already_read(member, audience), "already_read"),
+        else_=None,
+    )
+    return address, subscription, full
+
+
+def _already_read(member: Any, audience: Audience) -> ColumnElement[bool]:
+    if audience.story_id is None:
+        return literal(False)
+    return exists().where(StoryRead.story_id == audience.story_id, StoryRead.member_id == member.id)
+
+
+def _joined(
+    statement: Select[Any], member: Any, channel: ChannelName, audience: Audience, standing: Any
+) -> Select[Any]:
+    address, subscription, _ = standing
+    statement = statement.outerjoin(address, and_(address.member_id == member.id, address.channel == channel))
+    return statement.outerjoin(
+        subscription,
+        and_(
+            subscription.member_id == member.id,
+            subscription.channel == channel,
+            subscription.topic == audience.topic if audience.topic else literal(False),
+        ),
+    )
+
+
+def recipients(audience: Audience, channel: ChannelName, *extra: Any, after: UUID | None = None) -> Select[Any]:
+    """SELECT member id, address id (and `extra` columns of Member) of everybody who gets this on `channel`.
+
+    Somebody who may be reached on two of the audience's channels gets it on the preferred one (a text where
+    nothing is preferred), or on both if they chose both. Ordered by member id, so that it can be cut in pieces:
+    `after` begins behind that member.
+    """
+    member = Member
+    standing = _standing(member, channel, audience)
+    statement: Select[Any] = select(member.id, standing[0].id, *extra)
+    statement = _joined(statement, member, channel, audience, standing)
+    clauses = [standing[2].is_(None), *_in_scope(member, audience), _not_a_second_copy(member, standing[0], audience)]
+    for other in audience.channels:
+        if other != channel:
+            other_standing = _standing(member, other, audience)
+            statement = _joined(statement, member, other, audience, other_standing)
+            clauses.append(or_(member.both_channels, not_(_better(member, other)), other_standing[2].is_not(None)))
+    if after is not None:
+        clauses.append(member.id > after)
+    return statement.where(*clauses).order_by(member.id)
+
+
+def _better(member: Any, other: ChannelName) -> ColumnElement[bool]:
+    """Whether `other` would be chosen over the channel at hand, if it may be used."""
+    if other == ChannelName.SMS:
+        return or_(member.preferred_channel.is_(None), member.preferred_channel == ChannelName.SMS)
+    return and_(member.preferred_channel.is_not(None), member.preferred_channel == ChannelName.EMAIL)
+
+
+def _not_a_second_copy(member: Any, address: Any, audience: Audience) -> ColumnElement[bool]:
+    """No earlier member in scope has the same address and may be reached at it."""
+    twin_address, twin, twin_subscription = aliased(Address), aliased(Member), aliased(Subscription)
+    clauses = [
+        twin_address.index_hash == address.index_hash,
+        twin_address.channel == address.channel,
+        twin_address.member_id < member.id,
+        twin.id == twin_address.member_id,
+        refusal(twin, twin_address, twin_subscription, audience.topic is not None).is_(None),
+        twin.held_at.is_(None),
+        twin.paused_until.is_(None),
+        *_in_scope(twin, audience),
+    ]
+    source = select(twin_address.id).select_from(twin_address).join(twin, twin.id == twin_address.member_id)
+    source = source.outerjoin(
+        twin_subscription,
+        and_(
+            twin_subscription.member_id == twin.id,
+            twin_subscription.channel == twin_address.channel,
+            twin_subscription.topic == audience.topic if audience.topic else literal(False),
+        ),
+    )
+    return not_(source.where(*clauses).correlate(address, member).exists())
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the compose page shows: how many get it, on what, and who is left out and why."""
+
+    by_channel: dict[ChannelName, int]
+    left_out: dict[str, int]
+    """reason (a key of REASONS) → members"""
+
+    @property
+    def people(self) -> int:
+        """Copies that will leave; somebody who chose both channels counts twice."""
+        return sum(self.by_channel.values())
+
+
+def summary(session: Session, audience: Audience) -> Summary:
+    """Count the audience. Reads every member in scope once: for pages, never for the sending path."""
+    by_channel = {
+        channel: session.scalar(select(func.count()).select_from(recipients(audience, channel).subquery())) or 0
+        for channel in audience.channels
+    }
+    return Summary(by_channel, _left_out(session, audience, sum(by_channel.values())))
+
+
+def _left_out(session: Session, audience: Audience, reached: int) -> dict[str, int]:
+    standings = [(channel, _standing(Member, channel, audience)) for channel in audience.channels]
+    if not standings:
+        return {}
+    columns: list[Any] = [*(standing[2] for _, standing in standings), func.count()]
+    statement: Select[Any] = select(*columns).select_from(Member)
+    for channel, standing in standings:
+        statement = _joined(statement, Member, channel, audience, standing)
+    statement = statement.where(*_in_scope(Member, audience), Member.state != MemberState.ERASED)
+    counts: dict[str, int] = {}
+    eligible = 0
+    for *reasons, count in session.execute(statement.group_by(*[s[2] for _, s in standings])):
+        if any(reason is None for reason in reasons):
+            eligible += count
+            continue
+        reason = _most_telling(reasons)
+        counts[reason] = counts.get(reason, 0) + count
+    if eligible > reached:
+        counts["same_address"] = eligible - reached
+    return dict(sorted(counts.items(), key=lambda item: -item[1]))
+
+
+def _most_telling(reasons: Sequence[str]) -> str:
+    """Of the reasons of two channels the one that says more than "no address"."""
+    return next((r for r in reasons if r != "no_address"), reasons[0])
+
+
+def sample(session: Session, audience: Audience, limit: int = 25) -> list[Member]:
+    """A few members who would get it, for previews."""
+    found: dict[UUID, Member] = {}
+    for channel in audience.channels:
+        ids = [row[0] for row in session.execute(recipients(audience, channel).limit(limit))]
+        for member in session.scalars(select(Member).where(Member.id.in_(ids)).order_by(Member.first_name)):
+            found[member.id] = member
+    return list(found.values())[:limit]

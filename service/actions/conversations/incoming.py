@@ -1,0 +1,31 @@
+"""A message as it arrived, the same for texts and emails."""
+
+from dataclasses import dataclass, field
+
+from service.models.members import ChannelName
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """What somebody wrote, before anybody has thought about it. `words` are only the new ones."""
+
+    channel: ChannelName
+    sender: str = field(repr=False)
+    words: str = field(repr=False)
+    full: str | None = field(repr=False)
+    subject: str | None = field(repr=False)
+    event_id: int
+    provider_answered: str | None = None
+    """STOP, START or HELP: the provider has answered already, so we stay silent."""
+    automatic: bool = False
+    trusted: bool = True
+    token: tuple[str, str] | None = None
+    """(kind, value) of the signed reply address: `m` and a message, or `c` and a campaign."""
+    message_id: str | None = None
+    attachments: list[tuple[str, str, int | None, str | None]] = field(default_factory=list, repr=False)
+    """(name, content type, size in bytes, where the provider keeps it)"""
+
+    @property
+    def bare(self) -> bool:
+        """Whether there is hardly more than the answer itself: nothing that a person would miss."""
+        return len(self.words.split()) <= 3 and len(self.words) <= 25

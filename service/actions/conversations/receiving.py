@@ -1,0 +1,238 @@
+"""A member's message, from the stored webhook to what it does: risk first, then a stop, then the open question, then
+a keyword, and always a person where there are words (DESIGN section 4).
+"""
+
+import base64
+import json
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from service import clock, db, links
+from service.actions import contacts, understanding
+from service.actions.conversations import answering, questions, store
+from service.actions.conversations.incoming import Arrived
+from service.actions.outbox import conversation_of
+from service.actions.safety import open_flags, raise_flag
+from service.actions.understanding import Intent, Risk, Understanding
+from service.channels import inbound_email, inbound_text
+from service.channels.inbound_parts import parse_multipart
+from service.models.campaigns import Delivery, Purpose
+from service.models.conversations import (
+    Attachment,
+    Conversation,
+    ConversationState,
+    Direction,
+    Message,
+    RiskTier,
+    WebhookEvent,
+)
+from service.models.members import ChannelName, Member
+
+PERSON_FIRST = timedelta(hours=48)
+"""For so long after a person wrote, everything but STOP goes to that person (rule of conversation 1)."""
+
+
+def receive(session: Session, event: WebhookEvent) -> Message | None:
+    """Take one stored message in. Everything happens in the caller's transaction, so nothing is half-done."""
+    arrived = _text(event) if event.kind == store.TEXT else _email(session, event)
+    conversation, members = _whose(session, arrived)
+    message = _keep(session, event, arrived, conversation, members)
+    asked = questions.open_for(session, members[0], arrived) if len(members) == 1 else []
+    read = _understand(session, arrived, conversation, members, asked)
+    message.automatic = read.automatic or arrived.automatic
+    message.labels = _labels(read)
+    _act(session, answering.Incoming(message, conversation, members, arrived, read, asked))
+    return message
+
+
+def _act(session: Session, incoming: answering.Incoming) -> None:
+    """Risk, stop, then what the words ask for; each step decides whether the next still applies."""
+    read, message = incoming.read, incoming.message
+    risky = _flag_risk(session, incoming)
+    if _stops(read) and not message.automatic:
+        answering.stop(session, incoming, with_line=risky)
+        return
+    if message.automatic or read.tapback:
+        return  # no automatic answer to an automatic system; a reaction is seen in the conversation and is no answer
+    if risky or _person_first(session, incoming):
+        answering.to_person(incoming)
+        return
+    answering.respond(session, incoming)
+
+
+def _flag_risk(session: Session, incoming: answering.Incoming) -> bool:
+    """Open flags for risk and for minors; whether there was risk."""
+    read = incoming.read
+    member = incoming.member
+    may_answer = not incoming.message.automatic and incoming.arrived.trusted
+    if read.minor is not None:
+        raise_flag(
+            session, incoming.conversation, member, incoming.message, RiskTier.CONCERN, read.reasons,
+            label="minor" if read.minor == understanding.Minor.SELF else "child_at_risk",
+        )  # fmt: skip
+        answering.tell_minor(session, incoming)
+    if read.risk == Risk.NONE:
+        return read.minor is not None
+    # With a stop in the same message the one confirmation carries the line; two texts would be one too many.
+    stopping = _stops(read)
+    raise_flag(
+        session, incoming.conversation, member, incoming.message, RiskTier(read.risk), read.reasons,
+        may_answer=may_answer and not stopping,
+    )  # fmt: skip
+    return True
+
+
+def _stops(read: Understanding) -> bool:
+    return read.intent == Intent.OPT_OUT
+
+
+def _person_first(session: Session, incoming: answering.Incoming) -> bool:
+    """Whether a person is in this conversation: a flag is open, or a person wrote last within 48 hours."""
+    if open_flags(session, conversation_id=incoming.conversation.id):
+        return True
+    member = incoming.member
+    if member is None or member.last_human_at is None or member.last_human_at < clock.now() - PERSON_FIRST:
+        return False
+    later = select(Delivery.id).where(
+        Delivery.member_id == member.id,
+        Delivery.purpose.in_([Purpose.CAMPAIGN, Purpose.CONFIRM]),
+        Delivery.sending_at > member.last_human_at,
+    )
+    return session.scalar(later.limit(1)) is None
+
+
+def _understand(
+    session: Session, arrived: Arrived, conversation: Conversation, members: list[Member], asked: list[questions.Asked]
+) -> Understanding:
+    """What the words say, against what we asked. A failure inside counts as a concern (`screen` sees to it)."""
+    language = members[0].language if members else None
+    question = questions.question_of(asked) if asked else questions.waiting_question(session, arrived, members)
+    said = questions.last_words(session, conversation, asked)
+    return understanding.screen(arrived.words, language=language, question=question, context=said)
+
+
+def _labels(read: Understanding) -> dict[str, Any]:
+    """What is kept of the reading: labels and rule names, never the words themselves."""
+    labels = {k: v for k, v in asdict(read).items() if v not in (None, False, "", [], "none")}
+    labels.pop("argument", None)
+    return labels
+
+
+def _text(event: WebhookEvent) -> Arrived:
+    data = json.loads(event.raw or "{}")
+    text = inbound_text.parse(data["form"])
+    return Arrived(
+        channel=ChannelName.SMS,
+        sender=text.sender,
+        words=text.body,
+        full=None,
+        subject=None,
+        provider_answered=text.opt_out_type,
+        attachments=[(m.url.rsplit("/", 1)[-1], m.content_type, None, m.url) for m in text.media],
+        event_id=event.id,
+    )
+
+
+def _email(session: Session, event: WebhookEvent) -> Arrived:
+    data = json.loads(event.raw or "{}")
+    form, files = parse_multipart(base64.b64decode(data["body"]), data["content_type"])
+    mail = inbound_email.parse(form, files)
+    token = links.read_reply_token(mail.reply_token) if mail.reply_token else None
+    failed = inbound_email.Verdict.FAIL
+    return Arrived(
+        channel=ChannelName.EMAIL,
+        sender=contacts.normal(ChannelName.EMAIL, mail.sender_address),
+        words=mail.text or ("" if mail.automatic else mail.full_text),
+        full=mail.full_text,
+        subject=mail.subject,
+        automatic=mail.automatic,
+        # A From that both checks deny may be forged: it is read by a person, and only a stop is acted on.
+        trusted=not (mail.spf == failed and mail.dkim == failed),
+        token=token,
+        message_id=mail.message_id,
+        attachments=[(a.name, a.content_type, a.size, None) for a in mail.attachments],
+        event_id=event.id,
+    )
+
+
+def _whose(session: Session, arrived: Arrived) -> tuple[Conversation, list[Member]]:
+    """The conversation and the member(s) it belongs to; an address of nobody, or of two, goes to a person."""
+    members = _members(session, arrived)
+    if len(members) == 1:
+        return conversation_of(session, members[0], arrived.channel), members
+    digest = db.blind_index(arrived.channel, arrived.sender)
+    found = session.scalar(
+        select(Conversation).where(Conversation.address_hash == digest, Conversation.member_id.is_(None))
+    )
+    if found is None:
+        found = Conversation(
+            id=db.uuid7(), channel=arrived.channel, address_hash=digest, unknown_from=arrived.sender,
+            state=ConversationState.HELD, unread=0, tags="shared" if members else "", created_at=clock.now(),
+        )  # fmt: skip
+        session.add(found)
+        session.flush()
+    return found, members
+
+
+def _members(session: Session, arrived: Arrived) -> list[Member]:
+    """Who wrote: by the signed reply address where it names one person, else by the address."""
+    by_address = contacts.find_members(session, arrived.channel, arrived.sender)
+    if arrived.token and arrived.token[0] == "m" and arrived.trusted:
+        member = questions.member_of_token(session, arrived.token)
+        if member is not None and (not by_address or member in by_address):
+            return [member]
+    return by_address
+
+
+def _keep(
+    session: Session, event: WebhookEvent, arrived: Arrived, conversation: Conversation, members: list[Member]
+) -> Message:
+    now = clock.now()
+    message = Message(
+        id=db.uuid7(),
+        conversation_id=conversation.id,
+        member_id=members[0].id if len(members) == 1 else None,
+        event_id=event.id,
+        direction=Direction.IN,
+        channel=arrived.channel,
+        subject=arrived.subject or None,
+        body=arrived.words,
+        body_full=arrived.full if arrived.full and arrived.full != arrived.words else None,
+        in_reply_to=arrived.message_id,
+        labels={},
+        at=event.received_at,
+    )
+    session.add(message)
+    session.flush()
+    for name, kind, size, url in arrived.attachments:
+        session.add(Attachment(message_id=message.id, name=name, content_type=kind[:100], size=size, url=url))
+    conversation.last_in_at = event.received_at
+    conversation.channel = arrived.channel
+    conversation.unread += 1
+    for member in members:
+        member.last_heard_at = now
+    return message
+
+
+def hand_to_person(session: Session, event: WebhookEvent) -> None:
+    """An event that cannot be processed becomes a conversation that a person opens: nothing is unseen."""
+    conversation = Conversation(
+        id=db.uuid7(), channel=ChannelName.SMS if event.kind == store.TEXT else ChannelName.EMAIL,
+        state=ConversationState.NEEDS_REPLY, waiting_since=event.received_at, last_in_at=event.received_at,
+        tags="unreadable", unread=1, created_at=clock.now(),
+    )  # fmt: skip
+    session.add(conversation)
+    session.flush()
+    message = Message(
+        id=db.uuid7(), conversation_id=conversation.id, event_id=event.id, direction=Direction.IN,
+        channel=conversation.channel, body=(event.raw or "")[:20_000], labels={"reasons": ["unreadable"]},
+        at=event.received_at,
+    )  # fmt: skip
+    session.add(message)
+    session.flush()
+    # Nobody could screen it, so it counts as a concern until somebody has read it.
+    raise_flag(session, conversation, None, message, RiskTier.CONCERN, ["could not be read"], may_answer=False)

@@ -1,0 +1,92 @@
+"""OOPS: the last thing that an answer did is remembered with what it takes to undo it."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from service import clock
+from service.models.campaigns import Delivery
+from service.models.content import Resonance
+from service.models.conversations import Act, CheckIn, Message
+from service.models.gatherings import Invitation, Rsvp
+from service.models.members import Member
+
+UNDO_WITHIN = timedelta(hours=24)
+
+
+def remember(session: Session, member: Member, message: Message, kind: str, data: dict[str, Any]) -> None:
+    """Keep an act so that OOPS can undo it."""
+    session.add(Act(member_id=member.id, message_id=message.id, kind=kind, data=data, at=clock.now()))
+
+
+def undo_last(session: Session, member: Member) -> str | None:
+    """Undo the member's last act of the past day; what it was, in their language, or None if there is none."""
+    act = session.scalar(
+        select(Act)
+        .where(Act.member_id == member.id, Act.undone_at.is_(None), Act.at > clock.now() - UNDO_WITHIN)
+        .order_by(Act.at.desc())
+        .limit(1)
+    )
+    if act is None:
+        return None
+    words = _UNDO[act.kind](session, member, act.data)
+    act.undone_at = clock.now()
+    if act.message_id:
+        _reopen(session, member, act.message_id)
+    return words
+
+
+def _reopen(session: Session, member: Member, message_id: UUID) -> None:
+    """The question is open again: what was undone can be answered anew."""
+    message = session.get(Message, message_id)
+    if message is None or message.answers_delivery_id is None:
+        return
+    campaign_id = session.scalar(select(Delivery.campaign_id).where(Delivery.id == message.answers_delivery_id))
+    if campaign_id:
+        session.execute(
+            update(Delivery)
+            .where(Delivery.campaign_id == campaign_id, Delivery.member_id == member.id)
+            .values(answered_at=None)
+        )
+
+
+def _checkin(session: Session, member: Member, data: dict[str, Any]) -> str:
+    row = session.get(CheckIn, UUID(data["id"]))
+    if row is not None and data["before"] is not None:
+        row.score = int(data["before"])
+    elif row is not None:
+        session.delete(row)
+    return {"es": f"tu {data['score']}"}.get(member.language, f"your {data['score']}")
+
+
+def _rsvp(session: Session, member: Member, data: dict[str, Any]) -> str:
+    invitation = session.get(Invitation, UUID(data["id"]))
+    if invitation is not None:
+        invitation.rsvp = Rsvp(data["before"]) if data["before"] else None
+        invitation.waitlisted = False
+        invitation.answered_at = clock.now() if data["before"] else None
+    said = {
+        "es": {"yes": "sí", "no": "no", "maybe": "quizás"},
+    }.get(member.language, {"yes": "yes", "no": "no", "maybe": "maybe"})[data["now"]]
+    return {"es": f"tu «{said}» para {data['when']}"}.get(member.language, f"your {said} to {data['when']}")
+
+
+def _me_too(session: Session, member: Member, data: dict[str, Any]) -> str:
+    session.execute(delete(Resonance).where(Resonance.id == UUID(data["id"])))
+    return {"es": "tu YO TAMBIEN"}.get(member.language, "your ME TOO")
+
+
+def _pause(session: Session, member: Member, data: dict[str, Any]) -> str:
+    member.paused_until = datetime.fromisoformat(data["before"]) if data["before"] else None
+    return {"es": "tu pausa"}.get(member.language, "your pause")
+
+
+def _less(session: Session, member: Member, data: dict[str, Any]) -> str:
+    member.weekly_cap = data["before"]
+    return {"es": "tu cambio de frecuencia"}.get(member.language, "your change of how often")
+
+
+_UNDO = {"checkin": _checkin, "rsvp": _rsvp, "me_too": _me_too, "pause": _pause, "less": _less}

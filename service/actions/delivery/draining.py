@@ -1,0 +1,242 @@
+"""One drain: claim what is due, write it, send it, record it, until nothing is due or the time is up.
+
+A drain takes no ids and begins nothing new once the worker has been told to stop; what it held it gives back.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from service import config, db, logs, queue
+from service.actions import member_links
+from service.actions.delivery import results, writing
+from service.actions.delivery.claims import Claimed, claim, give_back, mark_sending
+from service.channels.base import EmailRecipient, EmailRequest, Result, Text
+from service.channels.email import compile_email
+from service.channels.render import MissingValue, TemplateInvalid
+from service.channels.sendgrid import SendGridSender
+from service.channels.twilio import TwilioSender
+from service.models.conversations import Message
+from service.models.members import ChannelName
+
+log = logs.get("delivery")
+
+BUDGET = 20.0
+"""Seconds of one drain; then the bell is rung again, so that a worker stays answerable."""
+CLAIM_AT_MOST = 500
+SECONDS_AHEAD = 5.0
+"""A claim holds at most what leaves in this time at the set pace, so that a stop or a pause bites at once."""
+RECORD_EVERY = 100
+REST_AT_MOST = 5.0
+
+_senders: dict[str, TwilioSender | SendGridSender] = {}
+
+
+def drain(queue_name: str, budget: float = BUDGET) -> int:
+    """Send what is due on a queue for at most `budget` seconds; returns how many messages were handed over.
+
+    Rings the bell again when there was more.
+    """
+    ends = time.monotonic() + budget
+    sent = 0
+    while not queue.stopping.is_set():
+        if time.monotonic() >= ends:
+            queue.ring(f"drain_{queue_name}")
+            break
+        batch = claim(queue_name, _claim_size())
+        if not batch.examined:
+            break
+        sent += _send(batch.claimed)
+    return sent
+
+
+def close() -> None:
+    """Let go of connections and threads; for the end of a worker, and for tests."""
+    for sender in _senders.values():
+        sender.close()
+    _senders.clear()
+
+
+def twilio() -> TwilioSender:
+    """This process's sender of texts."""
+    sender = _senders.get("sms")
+    if not isinstance(sender, TwilioSender):
+        sender = _senders["sms"] = TwilioSender(config.current())
+    return sender
+
+
+def sendgrid() -> SendGridSender:
+    """This process's sender of emails."""
+    sender = _senders.get("email")
+    if not isinstance(sender, SendGridSender):
+        sender = _senders["email"] = SendGridSender(config.current())
+    return sender
+
+
+def _claim_size() -> int:
+    pace = config.current().twilio_mps
+    return max(1, min(CLAIM_AT_MOST, int(pace * SECONDS_AHEAD))) if pace else CLAIM_AT_MOST
+
+
+def _send(claimed: Sequence[Claimed]) -> int:
+    if not claimed:
+        return 0
+    with db.reading() as session:
+        packs, messages = _load(session, claimed)
+    texts = [c for c in claimed if c.channel == ChannelName.SMS]
+    mails = [c for c in claimed if c.channel == ChannelName.EMAIL]
+    return _send_texts(packs, messages, texts) + _send_emails(packs, messages, mails)
+
+
+def _load(session: Session, claimed: Sequence[Claimed]) -> tuple[dict[UUID, writing.Pack], dict[UUID, Message]]:
+    packs = {i: writing.load_pack(session, i) for i in {c.campaign_id for c in claimed} if i}
+    ids = [c.message_id for c in claimed if c.message_id]
+    messages = {m.id: m for m in session.scalars(select(Message).where(Message.id.in_(ids)))} if ids else {}
+    return packs, messages
+
+
+def _send_texts(packs: dict[UUID, writing.Pack], messages: dict[UUID, Message], claimed: Sequence[Claimed]) -> int:
+    by_id = {c.id: c for c in claimed}
+    ready: list[Text] = []
+    for c, written in writing.texts(packs, messages, claimed):
+        if isinstance(written, Text):
+            ready.append(written)
+        else:
+            results.refuse(c, "cannot_render")
+    if not ready:
+        return 0
+    pace = config.current().twilio_mps
+    started = time.monotonic()
+    found: list[Result] = []
+    sent = 0
+    stream = twilio().send(
+        ready,
+        started=lambda ids: mark_sending([by_id[i] for i in ids]),
+        stop=queue.stopping.is_set,
+        group=max(1, int(pace)) if pace else config.current().twilio_concurrency * 2,
+    )
+    for result in stream:
+        found.append(result)
+        sent += 1
+        if len(found) >= RECORD_EVERY:
+            results.record(found, by_id)
+            found = []
+        if pace:
+            _sleep(started + sent / pace - time.monotonic())
+        if result.slow_down:
+            _sleep(min(result.retry_after or 1.0, REST_AT_MOST))
+    results.record(found, by_id)
+    give_back(claimed)
+    return sent
+
+
+def _send_emails(packs: dict[UUID, writing.Pack], messages: dict[UUID, Message], claimed: Sequence[Claimed]) -> int:
+    by_id = {c.id: c for c in claimed}
+    sent = 0
+    for request, rows in _requests(packs, messages, claimed):
+        if queue.stopping.is_set():
+            break
+        allowed = mark_sending(rows, UUID(request.request_id))
+        going = [r for r in request.recipients if r.delivery_id in allowed]
+        if not going:
+            continue
+        request.recipients[:] = going
+        outcome = sendgrid().send(request)
+        results.record(outcome, by_id)
+        sent += len(outcome)
+        if slow := [r for r in outcome if r.slow_down]:
+            _sleep(min(slow[0].retry_after or 1.0, REST_AT_MOST))
+    give_back(claimed)
+    return sent
+
+
+def _requests(
+    packs: dict[UUID, writing.Pack], messages: dict[UUID, Message], claimed: Sequence[Claimed]
+) -> Iterator[tuple[EmailRequest, list[Claimed]]]:
+    """Emails grouped so that each request shares one body; single messages go one by one."""
+    groups: dict[tuple[UUID, str, bool], list[Claimed]] = {}
+    for c in claimed:
+        if c.message_id:
+            yield _single(messages[c.message_id], c), [c]
+        elif c.campaign_id:
+            language = writing.reader_of(c).language
+            groups.setdefault((c.campaign_id, language, c.discreet), []).append(c)
+    for (campaign_id, language, discreet), rows in groups.items():
+        request, written = _batch(packs[campaign_id], language, discreet, rows)
+        if written:
+            yield request, written
+
+
+def _batch(
+    pack: writing.Pack, language: str, discreet: bool, rows: list[Claimed]
+) -> tuple[EmailRequest, list[Claimed]]:
+    compiled = writing.compiled(pack, language, discreet)
+    content = pack.content(ChannelName.EMAIL, language)
+    fields = writing.fields_of(content.body) | writing.fields_of(content.subject) | {"preferences_url"}
+    recipients, written = [], []
+    for c in rows:
+        url = member_links.unsubscribe_url(c.member_id, ChannelName.EMAIL, pack.campaign.topic)  # type: ignore[arg-type]
+        values = writing.context(pack, writing.reader_of(c), ChannelName.EMAIL, fields)
+        values["unsubscribe_url"] = url
+        try:
+            substitutions = compiled.substitutions(values)
+        except (MissingValue, TemplateInvalid):
+            results.refuse(c, "cannot_render")
+            continue
+        recipients.append(EmailRecipient(c.id, c.to, c.first_name, substitutions, writing.unsubscribe_headers(url)))
+        written.append(c)
+    request = EmailRequest(
+        request_id=str(db.uuid7()),
+        subject=compiled.subject,
+        text=compiled.text,
+        html=compiled.html,
+        recipients=recipients,
+        from_name=writing.from_name(language, discreet),
+        category=pack.campaign.kind,
+        reply_to=writing.reply_address("c", pack.campaign.id.hex),
+    )
+    return request, written
+
+
+def _single(message: Message, c: Claimed) -> EmailRequest:
+    """An answer, a confirmation or a person's reply: one recipient, our one layout."""
+    reader = writing.reader_of(c)
+    brand = writing.layout(reader.language, discreet=c.discreet)
+    subject = message.subject or writing.NEUTRAL.get(reader.language, writing.NEUTRAL["en"])["subject"]
+    compiled = compile_email(_literal(subject), _literal(message.body), layout=brand)
+    headers: dict[str, str] = {}
+    values: dict[str, str | None] = {"preferences_url": None, "unsubscribe_url": None}
+    if c.member_id:
+        url = member_links.unsubscribe_url(c.member_id, ChannelName.EMAIL, None)
+        headers = writing.unsubscribe_headers(url)
+        values = {
+            "unsubscribe_url": url,
+            "preferences_url": member_links.preferences_url(c.member_id, ChannelName.EMAIL),
+        }
+    if message.automatic:
+        headers["Auto-Submitted"] = "auto-generated"
+    if message.in_reply_to:
+        headers["In-Reply-To"] = headers["References"] = message.in_reply_to
+    return EmailRequest(
+        request_id=str(db.uuid7()),
+        subject=compiled.subject,
+        text=compiled.text,
+        html=compiled.html,
+        recipients=[EmailRecipient(c.id, c.to, c.first_name, compiled.substitutions(values), headers)],
+        from_name=writing.from_name(reader.language, c.discreet),
+        category=c.purpose,
+        reply_to=writing.reply_address("m", message.id.hex),
+    )
+
+
+def _literal(text: str) -> str:
+    """Words that were written already: braces in them are not template code."""
+    return "{% raw %}" + text.replace("{% endraw %}", "") + "{% endraw %}"
+
+
+def _sleep(seconds: float) -> None:
+    if seconds > 0:
+        queue.stopping.wait(seconds)

@@ -1,0 +1,273 @@
+"""Turning claimed deliveries into what a provider sends: the campaign's words, each member's fields, required lines.
+
+A campaign's templates and content are loaded once per drain; only what differs between members is made per message.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from jinja2 import meta
+from sqlalchemy import select
+from sqlalchemy.orm import Session, selectinload
+
+from service import clock, config, links
+from service.actions import member_links, outbox, times
+from service.actions.delivery.claims import Claimed
+from service.channels import email, render
+from service.channels.base import EmailRecipient, EmailRequest, Text
+from service.models.campaigns import Campaign, CampaignContent, CampaignKind, Purpose
+from service.models.content import Story, Tool
+from service.models.conversations import Message
+from service.models.gatherings import Circle, GroupSession
+from service.models.members import ChannelName
+from service.models.staff import Coordinator
+
+STOP_LINE_EVERY = timedelta(days=28)
+"""A text says how to stop on the first, and again when it has not for this long."""
+URL_FIELDS = frozenset(
+    ["preferences_url", "unsubscribe_url", "rsvp_yes_url", "rsvp_no_url", "rsvp_maybe_url", "story_url"]
+)
+NEUTRAL = {
+    "en": {"circle": "the group", "title": "a note", "sender": "The team", "subject": "A note for you"},
+    "es": {"circle": "el grupo", "title": "una nota", "sender": "El equipo", "subject": "Una nota para ti"},
+}
+"""What discreet members read in place of names that would tell others what this is about."""
+
+
+@dataclass
+class Pack:
+    """One campaign with everything that its messages speak of."""
+
+    campaign: Campaign
+    contents: dict[tuple[ChannelName, str], CampaignContent]
+    circle: Circle | None = None
+    session: GroupSession | None = None
+    story: Story | None = None
+    tool: Tool | None = None
+    coordinator_name: str = ""
+    compiled: dict[tuple[UUID, bool], email.CompiledEmail] = field(default_factory=dict)
+
+    def content(self, channel: ChannelName, language: str) -> CampaignContent:
+        """The words for a channel, in the member's language where they exist, else in the one that does."""
+        exact = self.contents.get((channel, language)) or self.contents.get((channel, "en"))
+        return exact or next(c for (ch, _), c in sorted(self.contents.items()) if ch == channel)
+
+
+def load_pack(session: Session, campaign_id: UUID) -> Pack:
+    """Read a campaign and all that it refers to."""
+    campaign = session.scalars(
+        select(Campaign).where(Campaign.id == campaign_id).options(selectinload(Campaign.contents))
+    ).one()
+    meeting = session.get(GroupSession, campaign.session_id) if campaign.session_id else None
+    circle_id = campaign.circle_id or (meeting.circle_id if meeting else None)
+    author = session.get(Coordinator, campaign.created_by) if campaign.created_by else None
+    return Pack(
+        campaign=campaign,
+        contents={(c.channel, c.language): c for c in campaign.contents},
+        circle=session.get(Circle, circle_id) if circle_id else None,
+        session=meeting,
+        story=session.get(Story, campaign.story_id) if campaign.story_id else None,
+        tool=session.get(Tool, campaign.tool_id) if campaign.tool_id else None,
+        coordinator_name=author.name.split()[0] if author else "",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Whoever a message is written for: a member, or a coordinator who previews or tests."""
+
+    member_id: UUID | None
+    first_name: str
+    locale: str
+    time_zone: str
+    country: str
+    discreet: bool = False
+
+    @property
+    def language(self) -> str:
+        """`en` or `es`."""
+        return self.locale.split("-")[0].lower()
+
+
+@lru_cache(maxsize=2048)
+def fields_of(source: str) -> frozenset[str]:
+    """The merge fields that a template uses."""
+    return frozenset(meta.find_undeclared_variables(render.TEXT.parse(source)))
+
+
+def context(pack: Pack, reader: Reader, channel: ChannelName, fields: Iterable[str]) -> dict[str, str | None]:
+    """The values of the merge fields for one reader; signed links are made only where a template uses them."""
+    neutral = NEUTRAL.get(reader.language, NEUTRAL["en"]) if reader.discreet else None
+    hide = neutral is not None and channel == ChannelName.SMS
+    values: dict[str, str | None] = {
+        "first_name": reader.first_name,
+        "org_name": config.current().org_name,
+        "coordinator_name": pack.coordinator_name,
+        "circle_name": (neutral["circle"] if hide and neutral else pack.circle.name) if pack.circle else None,
+    }
+    if pack.story:
+        on_sms = channel == ChannelName.SMS
+        values |= {
+            "story_title": neutral["title"] if hide and neutral else pack.story.title,
+            "story_about": None if hide else pack.story.about,
+            "story_body": pack.story.body_sms if on_sms else pack.story.body_email,
+        }
+    if pack.tool:
+        values |= {
+            "tool_title": pack.tool.title,
+            "tool_body": pack.tool.body_sms if channel == ChannelName.SMS else pack.tool.body_email,
+        }
+    if pack.session:
+        values |= {
+            "session_day": times.day(pack.session.starts_at, reader.time_zone, reader.locale),
+            "session_time": times.hour(pack.session.starts_at, reader.time_zone, reader.locale),
+            "session_place": pack.session.place or pack.session.online_url,
+        }
+    if wanted := URL_FIELDS.intersection(fields):
+        values |= _links(pack, reader, channel, wanted)
+    return values
+
+
+def _links(pack: Pack, reader: Reader, channel: ChannelName, wanted: frozenset[str]) -> dict[str, str | None]:
+    made: dict[str, str | None] = {}
+    if reader.member_id is None:  # a test to a coordinator: the links are shown, and lead to the public page
+        return {name: links.url("/") for name in wanted}
+    if "preferences_url" in wanted:
+        made["preferences_url"] = member_links.preferences_url(reader.member_id, channel)
+    if "unsubscribe_url" in wanted:
+        made["unsubscribe_url"] = member_links.unsubscribe_url(reader.member_id, channel, pack.campaign.topic)
+    if "story_url" in wanted and pack.story:
+        made["story_url"] = member_links.story_url(pack.story.id)
+    for answer in ("yes", "no", "maybe"):
+        if f"rsvp_{answer}_url" in wanted and pack.session:
+            made[f"rsvp_{answer}_url"] = member_links.rsvp_url(pack.session.id, reader.member_id, channel, answer)
+    return made
+
+
+def text_body(pack: Pack, reader: Reader, introduced_at: datetime | None) -> str:
+    """A campaign's text message for one reader: the words unchanged, then the lines that must be there."""
+    source = pack.content(ChannelName.SMS, reader.language).body
+    values = context(pack, reader, ChannelName.SMS, fields_of(source))
+    body = render.render_text(source, values).strip()
+    return "\n".join([body, *required_lines(pack, reader, body, introduced_at)])
+
+
+def required_lines(pack: Pack, reader: Reader, body: str, introduced_at: datetime | None) -> list[str]:
+    """What a text must say and does not say yet: how to answer, who writes, how to stop."""
+    facts = outbox.facts(reader.country, reader.language)
+    lines = []
+    upper = body.upper()
+    kind = pack.campaign.kind
+    if kind == CampaignKind.CHECKIN and not ("1" in body and "5" in body):
+        lines.append(outbox.wording("sms/checkin_scale.txt", reader.language, facts))
+    elif kind == CampaignKind.INVITE and "YES" not in upper and "SI" not in upper.replace("Í", "I").split():
+        lines.append({"es": "¿Vienes? Responde SI, NO o QUIZAS."}.get(reader.language, "Reply YES, NO or MAYBE."))
+    elif kind == CampaignKind.STORY and pack.story and pack.story.me_too_allowed and not _invites_me_too(upper):
+        lines.append({"es": "¿Te suena? Responde YO TAMBIEN."}.get(reader.language, "Felt this too? Reply ME TOO."))
+    if introduced_at is None:
+        lines.append(outbox.wording("sms/sms_footer_first.txt", reader.language, facts))
+    elif introduced_at < clock.now() - STOP_LINE_EVERY:
+        lines.append(outbox.wording("sms/sms_footer_stop.txt", reader.language, facts))
+    elif not reader.discreet and facts["org_name"].upper() not in upper:
+        lines.append(f"- {facts['org_name']}")
+    return lines
+
+
+def _invites_me_too(upper: str) -> bool:
+    return "ME TOO" in upper or "YO TAMBI" in upper
+
+
+def carries_stop_line(introduced_at: datetime | None) -> bool:
+    """Whether the next text to an address says how to stop, so that the address counts as told."""
+    return introduced_at is None or introduced_at < clock.now() - STOP_LINE_EVERY
+
+
+def texts(
+    packs: dict[UUID, Pack], messages: dict[UUID, Message], claimed: Iterable[Claimed]
+) -> Iterable[tuple[Claimed, Text | render.Invalid]]:
+    """Each claimed text ready to leave, or what keeps it from being written."""
+    for c in claimed:
+        try:
+            body = (
+                messages[c.message_id].body
+                if c.message_id
+                else text_body(
+                    packs[c.campaign_id],
+                    reader_of(c),
+                    c.introduced_at,  # type: ignore[index]
+                )
+            )
+        except render.Invalid as error:
+            yield c, error
+        else:
+            yield c, Text(c.id, c.to, body, links.delivery_token(c.id))
+
+
+def reader_of(c: Claimed) -> Reader:
+    """Whom a claimed delivery is written for."""
+    return Reader(c.member_id, c.first_name, c.locale, c.time_zone, c.country, c.discreet)
+
+
+def layout(language: str, *, discreet: bool, why: str = "") -> dict[str, Any]:
+    """The brand values of our one email layout."""
+    settings = config.current()
+    return {
+        "org_name": settings.org_name,
+        "org_postal_address": settings.org_postal_address,
+        "help_contact": settings.org_help_contact,
+        "discreet": discreet,
+        "language": language,
+        "why": why,
+    }
+
+
+def compiled(pack: Pack, language: str, discreet: bool) -> email.CompiledEmail:
+    """A campaign's email of one language, compiled once: what members share is made once for all of them."""
+    content = pack.content(ChannelName.EMAIL, language)
+    key = (content.id, discreet)
+    if key not in pack.compiled:
+        subject = NEUTRAL.get(language, NEUTRAL["en"])["subject"] if discreet else content.subject
+        brand = layout(language, discreet=discreet)
+        pack.compiled[key] = email.compile_email(subject or pack.campaign.name, content.body, layout=brand)
+    return pack.compiled[key]
+
+
+def from_name(language: str, discreet: bool) -> str:
+    """Who an email is from, by name."""
+    return NEUTRAL.get(language, NEUTRAL["en"])["sender"] if discreet else config.current().org_name
+
+
+def unsubscribe_headers(url: str) -> dict[str, str]:
+    """One-click unsubscribe (RFC 8058)."""
+    return {"List-Unsubscribe": f"<{url}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+
+
+def reply_address(kind: str, value: str) -> str | None:
+    """Where an answer to an email goes, so that we know what it answers; None when no domain is set up."""
+    domain = config.current().sendgrid_inbound_domain
+    return f"reply+{links.reply_token(kind, value)}@{domain}" if domain else None
+
+
+__all__ = [
+    "EmailRecipient",
+    "EmailRequest",
+    "Pack",
+    "Purpose",
+    "Reader",
+    "carries_stop_line",
+    "compiled",
+    "context",
+    "fields_of",
+    "from_name",
+    "layout",
+    "load_pack",
+    "reader_of",
+    "reply_address",
+    "text_body",
+    "texts",
+    "unsubscribe_headers",
+]

@@ -1,0 +1,229 @@
+"""Risk: one automatic answer at once, a person paged until somebody says "I have it", and nothing else to that
+member until someone has cleared it. Every step keeps its time.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import Session
+
+from service import clock, config, db, links, logs
+from service.actions import audit, consent, contacts, holds, outbox
+from service.actions.delivery.claims import release
+from service.errors import Conflict, Invalid, NotFound
+from service.models.campaigns import Purpose
+from service.models.content import Story, StoryState
+from service.models.conversations import Conversation, ConversationState, Flag, Message, RiskTier
+from service.models.members import ChannelName, Member
+from service.models.staff import Coordinator, DutyShift, Role
+
+log = logs.get("safety")
+
+ANSWER_EVERY = timedelta(hours=1)
+"""The automatic answer to risk is sent at most this often to one person; a page goes out every time."""
+PAGE_AGAIN = timedelta(minutes=10)
+"""An unacknowledged flag is paged again this often (rule of conversation 3)."""
+EVERYBODY_AFTER = 2
+"""After this many unanswered pages everybody who may act on safety is paged, on duty or not."""
+
+
+def raise_flag(
+    session: Session,
+    conversation: Conversation,
+    member: Member | None,
+    message: Message,
+    tier: RiskTier,
+    reasons: Sequence[str],
+    *,
+    label: str = "risk",
+    may_answer: bool = True,
+) -> Flag:
+    """Open a flag (or add to the open one), hold the member's messages, answer once and page whoever is on duty.
+
+    `may_answer` is False where the provider has blocked texts to this person, or has been told that an automatic
+    system wrote: then the page says that we cannot text them. Call it in the transaction that stores the message.
+    """
+    now = clock.now()
+    flag = _open_flag(session, conversation.id, label)
+    if flag is None:
+        flag = Flag(
+            id=db.uuid7(), member_id=member.id if member else None, conversation_id=conversation.id,
+            message_id=message.id, tier=tier, label=label, reasons=list(reasons), opened_at=now, pages=0,
+        )  # fmt: skip
+        session.add(flag)
+    else:
+        flag.message_id = message.id
+        flag.reasons = sorted({*flag.reasons, *reasons})
+        if tier == RiskTier.IMMINENT:
+            flag.tier = tier
+    conversation.risk = flag.tier
+    conversation.state = ConversationState.NEEDS_REPLY
+    conversation.waiting_since = conversation.waiting_since or now
+    if member is not None:
+        member.held_at = member.held_at or now
+        holds.take_back(session, [member.id])
+        _rest_stories(session, member.id, rest=True)
+    session.flush()
+    flag.cannot_text = not may_answer or _cannot_text(session, member)
+    if may_answer and label == "risk":
+        _answer(session, flag, conversation, member, message, now)
+    page(session, flag)
+    log.warning("flag", flag=str(flag.id), tier=tier, label=label)
+    return flag
+
+
+def _open_flag(session: Session, conversation_id: UUID, label: str) -> Flag | None:
+    return session.scalar(
+        select(Flag).where(Flag.conversation_id == conversation_id, Flag.cleared_at.is_(None), Flag.label == label)
+    )
+
+
+def _cannot_text(session: Session, member: Member | None) -> bool:
+    address = member.address(ChannelName.SMS) if member else None
+    return address is not None and consent.suppressed(session, ChannelName.SMS, address.value)
+
+
+def _answer(
+    session: Session, flag: Flag, conversation: Conversation, member: Member | None, message: Message, now: datetime
+) -> None:
+    """The one automatic answer, on the channel that was written on; rate-limited per person."""
+    if flag.answered_at and flag.answered_at > now - ANSWER_EVERY:
+        return
+    if member is not None:
+        template = "risk_answer_discreet" if member.discreet else "risk_answer"
+        outbox.say(session, member, template, message.channel, Purpose.SAFETY, answers=message)
+    elif conversation.unknown_from:
+        country = contacts.country_of(conversation.unknown_from) if message.channel == ChannelName.SMS else ""
+        language = str(message.labels.get("language", "en"))
+        outbox.say_to(
+            session, message.channel, conversation.unknown_from, "risk_answer", country=country, language=language,
+            purpose=Purpose.SAFETY, conversation=conversation,
+        )  # fmt: skip
+    flag.answered_at = now
+
+
+def page(session: Session, flag: Flag) -> int:
+    """Text and email whoever should know, with a link and no content; returns how many people were paged.
+
+    First who is on duty, then the second, then everybody who may act on safety.
+    """
+    now = clock.now()
+    people = _whom(session, flag.pages, now)
+    template = "page_staff_cannot_text" if flag.cannot_text else "page_staff"
+    for coordinator in people:
+        token = links.sign("acknowledge", flag.id, coordinator.id)
+        extra = {"page_url": links.url(f"/page/{token}")}
+        for channel, to in ((ChannelName.SMS, coordinator.phone), (ChannelName.EMAIL, coordinator.email)):
+            if to and channel in config.current().enabled_channels:
+                outbox.say_to(
+                    session, channel, to, template, country="", language="en", purpose=Purpose.PAGE, context=extra
+                )
+    flag.pages += 1
+    flag.paged_at = now
+    return len(people)
+
+
+def _whom(session: Session, pages: int, now: datetime) -> list[Coordinator]:
+    tier = min(pages + 1, EVERYBODY_AFTER + 1)
+    on_duty = on_duty_now(session, now, up_to_tier=tier)
+    if on_duty and pages < EVERYBODY_AFTER:
+        return on_duty
+    everybody = select(Coordinator).where(
+        Coordinator.active.is_(True), Coordinator.role.in_([Role.ADMIN, Role.SAFEGUARDING])
+    )
+    return list({c.id: c for c in [*on_duty, *session.scalars(everybody)]}.values())
+
+
+def on_duty_now(session: Session, now: datetime, up_to_tier: int = 3) -> list[Coordinator]:
+    """Who is on the rota at this moment, first tier first."""
+    statement = (
+        select(Coordinator)
+        .join(DutyShift, DutyShift.coordinator_id == Coordinator.id)
+        .where(
+            DutyShift.starts_at <= now,
+            DutyShift.ends_at > now,
+            DutyShift.tier <= up_to_tier,
+            Coordinator.active.is_(True),
+        )
+        .order_by(DutyShift.tier, Coordinator.name)
+    )
+    return list({c.id: c for c in session.scalars(statement)}.values())
+
+
+def page_again() -> int:
+    """Page every flag that nobody has acknowledged for PAGE_AGAIN; returns how many. Run by the clock."""
+    late = clock.now() - PAGE_AGAIN
+    with db.transaction() as session:
+        waiting = session.scalars(
+            select(Flag).where(
+                Flag.cleared_at.is_(None),
+                Flag.acknowledged_at.is_(None),
+                or_(Flag.paged_at.is_(None), Flag.paged_at < late),
+            )
+        )
+        return sum(1 for flag in list(waiting) if page(session, flag) >= 0)
+
+
+def acknowledge(flag_id: UUID, coordinator_id: UUID) -> Flag:
+    """Somebody has it: the pages stop. Only ever called from a button or an answered page, never from a GET."""
+    with db.transaction() as session:
+        flag = _get(session, flag_id)
+        if flag.acknowledged_at is None:
+            flag.acknowledged_at = clock.now()
+            flag.acknowledged_by = coordinator_id
+            audit.record(session, str(coordinator_id), "flag.acknowledge", flag)
+        return flag
+
+
+def clear(flag_id: UUID, coordinator_id: UUID, outcome: str) -> None:
+    """End a flag with what came of it; the member's messages go on. Raises Invalid without an outcome."""
+    if not outcome.strip():
+        raise Invalid("Write in a few words what came of it: whoever is on duty next will read it.", field="outcome")
+    with db.transaction() as session:
+        flag = _get(session, flag_id)
+        if flag.cleared_at is not None:
+            raise Conflict("This flag has been cleared already.")
+        now = clock.now()
+        flag.cleared_at, flag.cleared_by, flag.outcome = now, coordinator_id, outcome.strip()
+        flag.acknowledged_at = flag.acknowledged_at or now
+        flag.acknowledged_by = flag.acknowledged_by or coordinator_id
+        session.flush()
+        conversation = session.get(Conversation, flag.conversation_id)
+        others = open_flags(session, conversation_id=flag.conversation_id)
+        if conversation is not None:
+            conversation.risk = max((f.tier for f in others), key=list(RiskTier).index, default=None)
+        if flag.member_id and not others:
+            session.execute(update(Member).where(Member.id == flag.member_id).values(held_at=None))
+            release(session, flag.member_id, "held")
+            _rest_stories(session, flag.member_id, rest=False)
+        audit.record(session, str(coordinator_id), "flag.clear", flag)
+
+
+def open_flags(session: Session, *, conversation_id: UUID | None = None) -> list[Flag]:
+    """Flags that are not cleared, the most urgent and oldest first."""
+    statement = select(Flag).where(Flag.cleared_at.is_(None))
+    if conversation_id:
+        statement = statement.where(Flag.conversation_id == conversation_id)
+    flags = session.scalars(statement.order_by(Flag.opened_at))
+    return sorted(flags, key=lambda f: (f.tier != RiskTier.IMMINENT, f.opened_at))
+
+
+def unacknowledged(session: Session) -> int:
+    """How many flags nobody has taken yet: the red line on every page."""
+    statement = select(func.count()).where(Flag.cleared_at.is_(None), Flag.acknowledged_at.is_(None))
+    return session.scalar(statement) or 0
+
+
+def _get(session: Session, flag_id: UUID) -> Flag:
+    flag = session.get(Flag, flag_id)
+    if flag is None:
+        raise NotFound("There is no such flag.")
+    return flag
+
+
+def _rest_stories(session: Session, member_id: UUID, *, rest: bool) -> None:
+    """A story rests while its author is under a flag (rule of conversation 6)."""
+    before, after = (StoryState.PUBLISHED, StoryState.RESTING) if rest else (StoryState.RESTING, StoryState.PUBLISHED)
+    session.execute(update(Story).where(Story.author_id == member_id, Story.state == before).values(state=after))
