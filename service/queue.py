@@ -5,7 +5,6 @@ seconds until the clock rings again. Job names are strings, so that nothing belo
 """
 
 import signal
-import threading
 import time
 from functools import lru_cache
 from types import FrameType
@@ -36,7 +35,34 @@ JOBS: dict[str, str] = {
 
 QUEUES = ("inbound", "replies", "texts", "emails", "upkeep")
 
-stopping = threading.Event()
+
+class Stop:
+    """A flag that a signal handler may set: an Event's set() takes a lock that the interrupted thread may hold."""
+
+    def __init__(self) -> None:
+        self._set = False
+
+    def set(self) -> None:
+        """Raise the flag."""
+        self._set = True
+
+    def clear(self) -> None:
+        """Take it down again; for tests."""
+        self._set = False
+
+    def is_set(self) -> bool:
+        """Whether it is up."""
+        return self._set
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep for `seconds`, or until the flag is up; whether it is."""
+        until = time.monotonic() + seconds
+        while not self._set and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, 0.05))
+        return self._set
+
+
+stopping = Stop()
 """Set when this process has been told to stop: whatever works in a loop reads it before it begins something new."""
 
 
@@ -44,8 +70,7 @@ def stop_on_signals() -> None:
     """Let SIGTERM and SIGINT set `stopping`, however often they come: nothing is cut off mid-send."""
 
     def stop(_: int, __: FrameType | None) -> None:
-        # From a thread: a `stopping.wait()` that the signal interrupted may hold the lock that set() needs.
-        threading.Thread(target=stopping.set).start()
+        stopping.set()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
