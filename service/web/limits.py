@@ -49,3 +49,4 @@ def init_app(app: Flask, settings: Settings) -> None:
     """Count in the Redis of `settings`."""
     app.config["RATELIMIT_STORAGE_URI"] = settings.redis.replace("unix://", "redis+unix://", 1)
     limiter.init_app(app)
+    limiter._storage_dead = False  # what the application before this one in the same process found means nothing here
