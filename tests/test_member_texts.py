@@ -94,6 +94,7 @@ def context(language: str, country: str, **changes: Any) -> dict[str, Any]:
         "number": "17",
         "code": "804 113",
         "minutes": 10,
+        "often": "como mucho una vez por semana" if spanish else "at most once a week",
         **line_for(country, language),
         **changes,
     }
