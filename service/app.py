@@ -6,7 +6,7 @@ from jinja2 import StrictUndefined
 from sqlalchemy import make_url
 
 from service import config, db, logs
-from service.web import assets, auth, errors, health, languages, limits, security, shell, times
+from service.web import assets, auth, errors, health, languages, limits, security, shell, times, webhooks
 from service.web.console import alerts
 
 BLUEPRINTS = (
@@ -14,6 +14,7 @@ BLUEPRINTS = (
     assets.bp,
     auth.bp,
     alerts.bp,
+    webhooks.bp,
 )
 """Every page, webhook and API of the service. A new one is added here and nowhere else."""
 

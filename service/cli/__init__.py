@@ -9,7 +9,7 @@ import click
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from service import config, logs
-from service.cli import admin, coordinator, demo, run
+from service.cli import admin, campaign, coordinator, demo, run, sweep
 from service.errors import ConfigurationError, DomainError
 
 
@@ -56,6 +56,8 @@ COMMANDS: tuple[click.Command, ...] = (
     admin.keys,
     admin.doctor,
     coordinator.coordinator,
+    campaign.campaign,
+    sweep.sweep,
 )
 """Every command and group. A new one gets a module beside this one and a line here."""
 

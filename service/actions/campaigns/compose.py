@@ -229,7 +229,7 @@ def _trial(session: Session, campaign: Campaign, content: CampaignContent) -> li
     for reader in [reader_of(m) for m in members] or [EXAMPLE]:
         try:
             rendered = rendered_for(pack, reader, content.channel)
-        except render.Invalid as error:
+        except Invalid as error:
             return [
                 Problem(field_name(content), f"It cannot be written for {reader.first_name or 'a member'}: {error}")
             ]

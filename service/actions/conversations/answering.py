@@ -2,14 +2,15 @@
 and OOPS undoes the last act (rule of conversation 8).
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from service import clock
+from service import clock, config
 from service.actions import consent, contacts, gatherings, joining_by_text, members, outbox, understanding
 from service.actions.conversations import duty, questions, undo
 from service.actions.conversations.incoming import Arrived
@@ -26,7 +27,7 @@ PRIVACY_FLOOR = 5
 """No count of fellow feelers below this, nor one that a difference would give away (rule of conversation 12)."""
 PAUSE_FOR = timedelta(days=14)
 SAID_ONCE = timedelta(hours=24)
-WORDS_SERVED = ("HELP", "STOP", "PAUSE")
+SPECIAL_STOPS = {Scope.WRONG_PERSON: "wrong_number_done", Scope.DELETE: "deletion_received"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,12 @@ def to_person(incoming: Incoming) -> None:
 
 
 def answer(
-    session: Session, incoming: Incoming, template: str, purpose: Purpose = Purpose.ANSWER, **extra: Any
+    session: Session,
+    incoming: Incoming,
+    template: str,
+    extra: Mapping[str, Any] | None = None,
+    *,
+    purpose: Purpose = Purpose.ANSWER,
 ) -> None:
     """Send one of our own texts back on the channel that was written on; silent where the provider has answered."""
     if incoming.arrived.provider_answered or incoming.message.automatic:
@@ -88,15 +94,12 @@ def stop(session: Session, incoming: Incoming, *, with_line: bool = False) -> No
         for member in incoming.members:
             consent.stop(session, member, source=f"{arrived.channel}: in their words", evidence=incoming.evidence)
         consent.suppress(session, arrived.channel, arrived.sender, "opt_out", arrived.channel)
-        template = {
-            Scope.WRONG_PERSON: "wrong_number_done",
-            Scope.DELETE: "deletion_received",
-        }.get(read.scope, "stopped")  # type: ignore[arg-type]
+        template = SPECIAL_STOPS.get(read.scope or Scope.ALL, "stopped")
         everything = len(incoming.members) == 0 or any(len(m.addresses) > 1 for m in incoming.members)
         if with_line:
-            answer(session, incoming, "stopped_with_line", everything=everything)
+            answer(session, incoming, "stopped_with_line", {"everything": everything})
         elif template == "stopped":
-            answer(session, incoming, "stopped", everything=everything)
+            answer(session, incoming, "stopped", {"everything": everything})
         else:
             answer(session, incoming, template)
     bare_stop = read.keyword == "STOP" and incoming.arrived.bare and read.scope in (None, Scope.ALL)
@@ -126,7 +129,7 @@ def _stop_part(session: Session, incoming: Incoming) -> None:
     if read.scope == Scope.CHANNEL_SMS and incoming.member and incoming.member.address(ChannelName.EMAIL):
         answer(session, incoming, "email_only_please_done")
     elif read.scope in (Scope.CHANNEL_SMS, Scope.CHANNEL_EMAIL):
-        answer(session, incoming, "stopped", everything=False)
+        answer(session, incoming, "stopped", {"everything": False})
     else:
         answer(session, incoming, "cannot_place")
 
@@ -134,8 +137,9 @@ def _stop_part(session: Session, incoming: Incoming) -> None:
 def tell_minor(session: Session, incoming: Incoming) -> None:
     """Somebody says that they are under 18: kindly, with the youth line; nothing more is sent to them by itself."""
     if incoming.read.minor == understanding.Minor.SELF and incoming.arrived.trusted:
-        joining_by_text.decline_join(session, incoming.arrived.sender) if incoming.arrived.channel == "sms" else None
-        answer(session, incoming, "not_adult", Purpose.SAFETY)
+        if incoming.arrived.channel == ChannelName.SMS:
+            joining_by_text.decline_join(session, incoming.arrived.sender)
+        answer(session, incoming, "not_adult", purpose=Purpose.SAFETY)
 
 
 def respond(session: Session, incoming: Incoming) -> None:
@@ -158,7 +162,7 @@ def _keyword(session: Session, incoming: Incoming) -> str | None:
     read, member = incoming.read, incoming.member
     if read.keyword == "OOPS" and member is not None:
         what = undo.undo_last(session, member)
-        answer(session, incoming, "oops_undone" if what else "oops_nothing", **({"what": what} if what else {}))
+        answer(session, incoming, "oops_undone" if what else "oops_nothing", {"what": what})
         return "keyword OOPS"
     if read.intent == Intent.HELP or read.keyword == "HELP":
         answer(session, incoming, "help")
@@ -184,7 +188,7 @@ def _pause(session: Session, incoming: Incoming, member: Member) -> None:
         evidence=incoming.evidence,
     )
     undo.remember(session, member, incoming.message, "pause", {"before": before.isoformat() if before else None})
-    answer(session, incoming, "paused", until=duty.day_words(until, member))
+    answer(session, incoming, "paused", {"until": duty.day_words(until, member)})
 
 
 def _less(session: Session, incoming: Incoming, member: Member) -> str:
@@ -192,7 +196,7 @@ def _less(session: Session, incoming: Incoming, member: Member) -> str:
     member.weekly_cap = 1
     undo.remember(session, member, incoming.message, "less", {"before": before})
     language = {"es": "como mucho una vez por semana"}.get(member.language, "at most once a week")
-    answer(session, incoming, "less_often", often=language)
+    answer(session, incoming, "less_often", {"often": language})
     return "keyword LESS"
 
 
@@ -206,14 +210,12 @@ def _start(session: Session, incoming: Incoming, member: Member) -> str | None:
     )
     if not back and member.state != MemberState.ACTIVE:
         return None
-    answer(session, incoming, "started_again", per_week=weekly_cap(member))
+    answer(session, incoming, "started_again", {"per_week": weekly_cap(member)})
     return "keyword START"
 
 
 def weekly_cap(member: Member) -> int:
     """Messages a week at most, 0 for no cap."""
-    from service import config
-
     return config.current().weekly_cap if member.weekly_cap is None else member.weekly_cap
 
 
@@ -261,13 +263,13 @@ def _confirms(session: Session, incoming: Incoming) -> str | None:
     member, channel = incoming.member, incoming.arrived.channel
     if member is None or incoming.read.confirm is None or not questions.confirm_open(session, member, channel):
         return None
-    if channel == ChannelName.EMAIL and not incoming.arrived.token:
+    if channel == ChannelName.EMAIL and incoming.arrived.answers_delivery is None:
         return None  # only a reply to the signed address proves that the mail was read
     if incoming.read.confirm == understanding.Confirm.NO:
         consent.stop(
             session, member, channel=channel, source=f"{channel}: NO to the request", evidence=incoming.evidence
         )
-        answer(session, incoming, "stopped", everything=False)
+        answer(session, incoming, "stopped", {"everything": False})
         return "declined"
     if not consent.confirm(session, member, channel, source=f"{channel}: YES", evidence=incoming.evidence):
         return None
@@ -281,10 +283,10 @@ def _answers(session: Session, incoming: Incoming) -> str | None:
     if member is None or member.state != MemberState.ACTIVE:
         return None
     open_ = {asked.asks: asked for asked in incoming.asked}
-    done = []
+    done: list[str | None] = []
     if Asks.SCORE in open_ and (score := _read_as(incoming, understanding.Question.CHECKIN).checkin):
         done.append(_check_in(session, incoming, member, open_[Asks.SCORE], score))
-    if Asks.YES_NO in open_ and open_[Asks.YES_NO].session_id:
+    if Asks.YES_NO in open_:
         rsvp = _read_as(incoming, understanding.Question.INVITE).rsvp
         if rsvp in (Rsvp.YES, Rsvp.NO, Rsvp.MAYBE):
             done.append(_rsvp(session, incoming, member, open_[Asks.YES_NO], g.Rsvp(rsvp)))
@@ -295,8 +297,7 @@ def _answers(session: Session, incoming: Incoming) -> str | None:
 
 def _read_as(incoming: Incoming, question: understanding.Question) -> Understanding:
     """The same words as an answer to another open question."""
-    read = understanding.screen(incoming.arrived.words, language=incoming.read.language, question=question)
-    return replace(read, rsvp=read.rsvp, checkin=read.checkin)
+    return understanding.screen(incoming.arrived.words, language=incoming.read.language, question=question)
 
 
 def _answered(session: Session, incoming: Incoming, asked: questions.Asked) -> None:
@@ -330,14 +331,14 @@ def _check_in(session: Session, incoming: Incoming, member: Member, asked: quest
     if score <= 2:
         to_person(incoming)  # a low score is put before a person the same day
     extra = {"when": duty.when_words(session, member)} if score == 1 else {}
-    answer(session, incoming, f"checkin_{score}", **extra)
+    answer(session, incoming, f"checkin_{score}", extra)
     return f"checkin {score}"
 
 
 def _rsvp(session: Session, incoming: Incoming, member: Member, asked: questions.Asked, rsvp: g.Rsvp) -> str | None:
-    meeting = session.get(g.GroupSession, asked.session_id)
+    meeting = session.get(g.GroupSession, asked.session_id) if asked.session_id else None
     if meeting is None:
-        return None
+        return _rsvp_without_session(session, incoming, member, asked, rsvp)
     known = session.scalar(
         select(g.Invitation).where(g.Invitation.session_id == meeting.id, g.Invitation.member_id == member.id)
     )
@@ -355,7 +356,21 @@ def _rsvp(session: Session, incoming: Incoming, member: Member, asked: questions
     )  # fmt: skip
     _answered(session, incoming, asked)
     template = "rsvp_waitlist" if invitation.waitlisted else f"rsvp_{rsvp}"
-    answer(session, incoming, template, session_when=words.when, session_name="" if member.discreet else words.name)
+    answer(
+        session, incoming, template, {"session_when": words.when, "session_name": "" if member.discreet else words.name}
+    )
+    return f"rsvp {rsvp}"
+
+
+def _rsvp_without_session(
+    session: Session, incoming: Incoming, member: Member, asked: questions.Asked, rsvp: g.Rsvp
+) -> str:
+    """An invite that names no session of ours (a picnic, say): the answer is noted and goes to a person."""
+    said = undo.said(rsvp, member)
+    undo.remember(session, member, incoming.message, "noted", {"now": rsvp})
+    _answered(session, incoming, asked)
+    to_person(incoming)
+    answer(session, incoming, "rsvp_noted", {"said": said})
     return f"rsvp {rsvp}"
 
 
@@ -378,7 +393,7 @@ def _me_too(session: Session, incoming: Incoming, member: Member, asked: questio
     )
     shown = shown_count(others)
     if shown:
-        answer(session, incoming, "me_too_count", count=shown)
+        answer(session, incoming, "me_too_count", {"count": shown})
     else:
         answer(session, incoming, "me_too_noted")
     return "me too"
@@ -401,11 +416,11 @@ def _leftover(session: Session, incoming: Incoming) -> None:
             evidence=incoming.evidence,
         )  # fmt: skip
     if incoming.message.labels.get("odd_number") and incoming.arrived.bare:
-        answer(session, incoming, "odd_number", number=incoming.arrived.words.strip())
+        answer(session, incoming, "odd_number", {"number": incoming.arrived.words.strip()})
     elif incoming.arrived.bare and (read.confirm or read.me_too or read.keyword):
         answer(session, incoming, "cannot_place")
     elif not _said_lately(session, incoming.conversation, "free_text_received"):
-        answer(session, incoming, "free_text_received", when=duty.when_words(session, member))
+        answer(session, incoming, "free_text_received", {"when": duty.when_words(session, member)})
 
 
 def _wants_messages(member: Member) -> bool:

@@ -1,4 +1,4 @@
-"""When a person will read: from the rota, in a member's own words and hours. Nothing is promised that is not planned."""
+"""When a person will read: from the rota, in a member's own words and hours. Only what is planned is said."""
 
 from datetime import datetime, timedelta
 

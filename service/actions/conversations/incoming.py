@@ -1,6 +1,7 @@
 """A message as it arrived, the same for texts and emails."""
 
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from service.models.members import ChannelName
 
@@ -19,8 +20,10 @@ class Arrived:
     """STOP, START or HELP: the provider has answered already, so we stay silent."""
     automatic: bool = False
     trusted: bool = True
-    token: tuple[str, str] | None = None
-    """(kind, value) of the signed reply address: `m` and a message, or `c` and a campaign."""
+    answers_delivery: int | None = None
+    """The delivery that the signed reply address names: whoever has that address had the mail."""
+    answers_campaign: UUID | None = None
+    """The campaign of that delivery, or of the batch, where the provider did not make the address personal."""
     message_id: str | None = None
     attachments: list[tuple[str, str, int | None, str | None]] = field(default_factory=list, repr=False)
     """(name, content type, size in bytes, where the provider keeps it)"""

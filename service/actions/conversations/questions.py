@@ -44,7 +44,7 @@ def open_for(session: Session, member: Member, arrived: Arrived) -> list[Asked]:
     A reply to a campaign's mail answers that campaign and nothing else. An invite closes when its session begins.
     """
     now = clock.now()
-    only = UUID(arrived.token[1]) if arrived.token and arrived.token[0] == "c" else None
+    only = arrived.answers_campaign
     since = now - (MAIL_OPEN if only else QUESTION_OPEN)
     statement = (
         select(
@@ -123,10 +123,8 @@ def last_words(session: Session, conversation: Conversation, asked: list[Asked])
     return words
 
 
-def member_of_token(session: Session, token: tuple[str, str]) -> Member | None:
-    """The member to whom the message in a reply address was sent."""
-    try:
-        message = session.get(Message, UUID(token[1]))
-    except ValueError:
+def named_by(session: Session, token: tuple[str, str] | None) -> Delivery | None:
+    """The delivery in a reply address: of this very mail (`d`), or one of its batch (`batch`)."""
+    if token is None or token[0] not in ("d", "batch") or not token[1].isdigit():
         return None
-    return session.get(Member, message.member_id) if message and message.member_id else None
+    return session.get(Delivery, int(token[1]))

@@ -142,6 +142,7 @@ def _email(session: Session, event: WebhookEvent) -> Arrived:
     form, files = parse_multipart(base64.b64decode(data["body"]), data["content_type"])
     mail = inbound_email.parse(form, files)
     token = links.read_reply_token(mail.reply_token) if mail.reply_token else None
+    named = questions.named_by(session, token)
     failed = inbound_email.Verdict.FAIL
     return Arrived(
         channel=ChannelName.EMAIL,
@@ -152,7 +153,8 @@ def _email(session: Session, event: WebhookEvent) -> Arrived:
         automatic=mail.automatic,
         # A From that both checks deny may be forged: it is read by a person, and only a stop is acted on.
         trusted=not (mail.spf == failed and mail.dkim == failed),
-        token=token,
+        answers_delivery=named.id if named and token and token[0] == "d" else None,
+        answers_campaign=named.campaign_id if named else None,
         message_id=mail.message_id,
         attachments=[(a.name, a.content_type, a.size, None) for a in mail.attachments],
         event_id=event.id,
@@ -181,8 +183,9 @@ def _whose(session: Session, arrived: Arrived) -> tuple[Conversation, list[Membe
 def _members(session: Session, arrived: Arrived) -> list[Member]:
     """Who wrote: by the signed reply address where it names one person, else by the address."""
     by_address = contacts.find_members(session, arrived.channel, arrived.sender)
-    if arrived.token and arrived.token[0] == "m" and arrived.trusted:
-        member = questions.member_of_token(session, arrived.token)
+    if arrived.answers_delivery and arrived.trusted:
+        delivery = session.get(Delivery, arrived.answers_delivery)
+        member = session.get(Member, delivery.member_id) if delivery and delivery.member_id else None
         if member is not None and (not by_address or member in by_address):
             return [member]
     return by_address
@@ -203,6 +206,7 @@ def _keep(
         body=arrived.words,
         body_full=arrived.full if arrived.full and arrived.full != arrived.words else None,
         in_reply_to=arrived.message_id,
+        answers_delivery_id=arrived.answers_delivery,
         labels={},
         at=event.received_at,
     )

@@ -68,10 +68,19 @@ def _rsvp(session: Session, member: Member, data: dict[str, Any]) -> str:
         invitation.rsvp = Rsvp(data["before"]) if data["before"] else None
         invitation.waitlisted = False
         invitation.answered_at = clock.now() if data["before"] else None
-    said = {
-        "es": {"yes": "sí", "no": "no", "maybe": "quizás"},
-    }.get(member.language, {"yes": "yes", "no": "no", "maybe": "maybe"})[data["now"]]
-    return {"es": f"tu «{said}» para {data['when']}"}.get(member.language, f"your {said} to {data['when']}")
+    word = said(data["now"], member)
+    return {"es": f"tu {word} para {data['when']}"}.get(member.language, f"your {word} to {data['when']}")
+
+
+def _noted(session: Session, member: Member, data: dict[str, Any]) -> str:
+    word = said(data["now"], member)
+    return {"es": f"tu {word}"}.get(member.language, f"your {word}")
+
+
+def said(rsvp: str, member: Member) -> str:
+    """An answer to an invite, in the member's language."""
+    spanish = {"yes": "sí", "no": "no", "maybe": "quizás"}
+    return spanish[rsvp] if member.language == "es" else str(rsvp)
 
 
 def _me_too(session: Session, member: Member, data: dict[str, Any]) -> str:
@@ -89,4 +98,4 @@ def _less(session: Session, member: Member, data: dict[str, Any]) -> str:
     return {"es": "tu cambio de frecuencia"}.get(member.language, "your change of how often")
 
 
-_UNDO = {"checkin": _checkin, "rsvp": _rsvp, "me_too": _me_too, "pause": _pause, "less": _less}
+_UNDO = {"checkin": _checkin, "rsvp": _rsvp, "noted": _noted, "me_too": _me_too, "pause": _pause, "less": _less}

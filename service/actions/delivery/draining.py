@@ -5,6 +5,7 @@ A drain takes no ids and begins nothing new once the worker has been told to sto
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from sqlalchemy import select
@@ -14,8 +15,9 @@ from service import config, db, logs, queue
 from service.actions import member_links
 from service.actions.delivery import results, writing
 from service.actions.delivery.claims import Claimed, claim, give_back, mark_sending
+from service.channels import email
 from service.channels.base import EmailRecipient, EmailRequest, Result, Text
-from service.channels.email import compile_email
+from service.channels.batches import split
 from service.channels.render import MissingValue, TemplateInvalid
 from service.channels.sendgrid import SendGridSender
 from service.channels.twilio import TwilioSender
@@ -136,69 +138,75 @@ def _send_texts(packs: dict[UUID, writing.Pack], messages: dict[UUID, Message], 
 def _send_emails(packs: dict[UUID, writing.Pack], messages: dict[UUID, Message], claimed: Sequence[Claimed]) -> int:
     by_id = {c.id: c for c in claimed}
     sent = 0
-    for request, rows in _requests(packs, messages, claimed):
-        if queue.stopping.is_set():
-            break
-        allowed = mark_sending(rows, UUID(request.request_id))
-        going = [r for r in request.recipients if r.delivery_id in allowed]
-        if not going:
-            continue
-        request.recipients[:] = going
-        outcome = sendgrid().send(request)
-        results.record(outcome, by_id)
-        sent += len(outcome)
-        if slow := [r for r in outcome if r.slow_down]:
-            _sleep(min(slow[0].retry_after or 1.0, REST_AT_MOST))
+    for whole in _requests(packs, messages, claimed):
+        for part in split(whole):
+            if queue.stopping.is_set():
+                break
+            sent += _send_request(part, by_id)
     give_back(claimed)
     return sent
 
 
+def _send_request(part: EmailRequest, by_id: dict[int, Claimed]) -> int:
+    """Mark one request's rows, send it, record it; returns how many were handed over."""
+    request_id = db.uuid7()
+    allowed = mark_sending([by_id[r.delivery_id] for r in part.recipients], request_id)
+    going = [r for r in part.recipients if r.delivery_id in allowed]
+    if not going:
+        return 0
+    outcome = sendgrid().send(replace(part, request_id=str(request_id), recipients=going))
+    results.record(outcome, by_id)
+    if slow := [r for r in outcome if r.slow_down]:
+        _sleep(min(slow[0].retry_after or 1.0, REST_AT_MOST))
+    return len(outcome)
+
+
 def _requests(
     packs: dict[UUID, writing.Pack], messages: dict[UUID, Message], claimed: Sequence[Claimed]
-) -> Iterator[tuple[EmailRequest, list[Claimed]]]:
+) -> Iterator[EmailRequest]:
     """Emails grouped so that each request shares one body; single messages go one by one."""
     groups: dict[tuple[UUID, str, bool], list[Claimed]] = {}
     for c in claimed:
         if c.message_id:
-            yield _single(messages[c.message_id], c), [c]
+            yield _single(messages[c.message_id], c)
         elif c.campaign_id:
             language = writing.reader_of(c).language
             groups.setdefault((c.campaign_id, language, c.discreet), []).append(c)
     for (campaign_id, language, discreet), rows in groups.items():
-        request, written = _batch(packs[campaign_id], language, discreet, rows)
-        if written:
-            yield request, written
+        yield _batch(packs[campaign_id], language, discreet, rows)
 
 
-def _batch(
-    pack: writing.Pack, language: str, discreet: bool, rows: list[Claimed]
-) -> tuple[EmailRequest, list[Claimed]]:
+def _batch(pack: writing.Pack, language: str, discreet: bool, rows: list[Claimed]) -> EmailRequest:
     compiled = writing.compiled(pack, language, discreet)
     content = pack.content(ChannelName.EMAIL, language)
-    fields = writing.fields_of(content.body) | writing.fields_of(content.subject) | {"preferences_url"}
-    recipients, written = [], []
+    fields = writing.fields_of(content.body) | writing.fields_of(content.subject) | writing.WAYS_OUT
+    recipients = []
     for c in rows:
-        url = member_links.unsubscribe_url(c.member_id, ChannelName.EMAIL, pack.campaign.topic)  # type: ignore[arg-type]
         values = writing.context(pack, writing.reader_of(c), ChannelName.EMAIL, fields)
-        values["unsubscribe_url"] = url
         try:
             substitutions = compiled.substitutions(values)
         except (MissingValue, TemplateInvalid):
             results.refuse(c, "cannot_render")
             continue
-        recipients.append(EmailRecipient(c.id, c.to, c.first_name, substitutions, writing.unsubscribe_headers(url)))
-        written.append(c)
-    request = EmailRequest(
-        request_id=str(db.uuid7()),
+        recipients.append(
+            EmailRecipient(
+                c.id,
+                c.to,
+                c.first_name,
+                substitutions,
+                writing.unsubscribe_headers(values["unsubscribe_url"] or ""),
+                writing.reply_address(c.id),
+            )
+        )
+    return EmailRequest(
+        request_id="",
         subject=compiled.subject,
         text=compiled.text,
         html=compiled.html,
         recipients=recipients,
         from_name=writing.from_name(language, discreet),
         category=pack.campaign.kind,
-        reply_to=writing.reply_address("c", pack.campaign.id.hex),
     )
-    return request, written
 
 
 def _single(message: Message, c: Claimed) -> EmailRequest:
@@ -206,7 +214,7 @@ def _single(message: Message, c: Claimed) -> EmailRequest:
     reader = writing.reader_of(c)
     brand = writing.layout(reader.language, discreet=c.discreet)
     subject = message.subject or writing.NEUTRAL.get(reader.language, writing.NEUTRAL["en"])["subject"]
-    compiled = compile_email(_literal(subject), _literal(message.body), layout=brand)
+    compiled = email.compile_email(_literal(subject), _literal(message.body), layout=brand)
     headers: dict[str, str] = {}
     values: dict[str, str | None] = {"preferences_url": None, "unsubscribe_url": None}
     if c.member_id:
@@ -221,14 +229,17 @@ def _single(message: Message, c: Claimed) -> EmailRequest:
     if message.in_reply_to:
         headers["In-Reply-To"] = headers["References"] = message.in_reply_to
     return EmailRequest(
-        request_id=str(db.uuid7()),
+        request_id="",
         subject=compiled.subject,
         text=compiled.text,
         html=compiled.html,
-        recipients=[EmailRecipient(c.id, c.to, c.first_name, compiled.substitutions(values), headers)],
+        recipients=[
+            EmailRecipient(
+                c.id, c.to, c.first_name, compiled.substitutions(values), headers, writing.reply_address(c.id)
+            )
+        ],
         from_name=writing.from_name(reader.language, c.discreet),
         category=c.purpose,
-        reply_to=writing.reply_address("m", message.id.hex),
     )
 
 

@@ -124,13 +124,13 @@ def _queue_again(session: Session, results: list[Result], claimed: dict[int, Cla
         }
         connection.execute(update(Delivery).where(*mine).values(values), again)
     if over:
-        values = {
+        final = {
             "state": DeliveryState.FAILED,
             "reason": "gave_up",
             "error_code": bindparam("_code"),
             "updated_at": now,
         }
-        connection.execute(update(Delivery).where(*mine).values(values), over)
+        connection.execute(update(Delivery).where(*mine).values(final), over)
 
 
 def _wait(result: Result, attempts: int) -> float:
@@ -297,6 +297,8 @@ def _consequences(session: Session, receipts: list[Receipt], best: dict[int, Rec
         .where(Delivery.id.in_(grave))
     )
     for id_, channel, address_id, purpose, value in rows:
+        if address_id is None:
+            continue
         receipt = grave[id_]
         outcome = outcome_of_code(receipt.code) if receipt.code and channel == ChannelName.SMS else None
         if receipt.state == DeliveryState.COMPLAINED or receipt.unsubscribe or outcome == Outcome.STOPPED:

@@ -18,8 +18,9 @@ from service import clock, config, links
 from service.actions import member_links, outbox, times
 from service.actions.delivery.claims import Claimed
 from service.channels import email, render
-from service.channels.base import EmailRecipient, EmailRequest, Text
-from service.models.campaigns import Campaign, CampaignContent, CampaignKind, Purpose
+from service.channels.base import Text
+from service.errors import Invalid
+from service.models.campaigns import Campaign, CampaignContent, CampaignKind
 from service.models.content import Story, Tool
 from service.models.conversations import Message
 from service.models.gatherings import Circle, GroupSession
@@ -31,6 +32,8 @@ STOP_LINE_EVERY = timedelta(days=28)
 URL_FIELDS = frozenset(
     ["preferences_url", "unsubscribe_url", "rsvp_yes_url", "rsvp_no_url", "rsvp_maybe_url", "story_url"]
 )
+WAYS_OUT = frozenset(["preferences_url", "unsubscribe_url"])
+"""Every email says how to choose and how to leave."""
 NEUTRAL = {
     "en": {"circle": "the group", "title": "a note", "sender": "The team", "subject": "A note for you"},
     "es": {"circle": "el grupo", "title": "una nota", "sender": "El equipo", "subject": "Una nota para ti"},
@@ -188,23 +191,23 @@ def carries_stop_line(introduced_at: datetime | None) -> bool:
 
 def texts(
     packs: dict[UUID, Pack], messages: dict[UUID, Message], claimed: Iterable[Claimed]
-) -> Iterable[tuple[Claimed, Text | render.Invalid]]:
+) -> Iterable[tuple[Claimed, Text | Invalid]]:
     """Each claimed text ready to leave, or what keeps it from being written."""
     for c in claimed:
         try:
-            body = (
-                messages[c.message_id].body
-                if c.message_id
-                else text_body(
-                    packs[c.campaign_id],
-                    reader_of(c),
-                    c.introduced_at,  # type: ignore[index]
-                )
-            )
-        except render.Invalid as error:
+            body = _body_of(packs, messages, c)
+        except Invalid as error:
             yield c, error
         else:
             yield c, Text(c.id, c.to, body, links.delivery_token(c.id))
+
+
+def _body_of(packs: dict[UUID, Pack], messages: dict[UUID, Message], c: Claimed) -> str:
+    if c.message_id is not None:
+        return messages[c.message_id].body
+    if c.campaign_id is None:
+        raise Invalid("a delivery belongs to a campaign or to a message")
+    return text_body(packs[c.campaign_id], reader_of(c), c.introduced_at)
 
 
 def reader_of(c: Claimed) -> Reader:
@@ -246,28 +249,7 @@ def unsubscribe_headers(url: str) -> dict[str, str]:
     return {"List-Unsubscribe": f"<{url}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
 
 
-def reply_address(kind: str, value: str) -> str | None:
+def reply_address(delivery_id: int) -> str | None:
     """Where an answer to an email goes, so that we know what it answers; None when no domain is set up."""
     domain = config.current().sendgrid_inbound_domain
-    return f"reply+{links.reply_token(kind, value)}@{domain}" if domain else None
-
-
-__all__ = [
-    "EmailRecipient",
-    "EmailRequest",
-    "Pack",
-    "Purpose",
-    "Reader",
-    "carries_stop_line",
-    "compiled",
-    "context",
-    "fields_of",
-    "from_name",
-    "layout",
-    "load_pack",
-    "reader_of",
-    "reply_address",
-    "text_body",
-    "texts",
-    "unsubscribe_headers",
-]
+    return f"reply+{links.reply_token('d', str(delivery_id))}@{domain}" if domain else None
