@@ -37,11 +37,11 @@ def phone(value: str, country: str = "") -> str:
     try:
         number = phonenumbers.parse(value, region)
     except NumberParseException:
-        raise Invalid(_how_to_type(region), field="phone") from None
+        raise Invalid(_how_to_type(region), field="phone", code="phone_unreadable") from None
     # Only the length decides: numbering plans open ranges before libraries know them, and the provider refuses
     # what does not exist. `is_valid_number` also refuses the numbers that are kept free for fiction.
     if phonenumbers.is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:
-        raise Invalid(_how_to_type(region), field="phone")
+        raise Invalid(_how_to_type(region), field="phone", code="phone_unreadable")
     if reason := _CANNOT_TEXT.get(phonenumbers.number_type(number)):
         raise Invalid(reason, field="phone")
     if _region(number) not in settings.countries:

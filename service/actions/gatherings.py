@@ -9,15 +9,16 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from dateutil.rrule import rrulestr
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from service import clock, db
 from service.actions import times, zones
-from service.db import transaction
+from service.db import reading, transaction
 from service.errors import Conflict, Invalid, NotFound
-from service.models.gatherings import Circle, GroupSession, Invitation, Rsvp, SessionState
-from service.models.members import Member
+from service.models.campaigns import Campaign, Delivery
+from service.models.gatherings import Circle, GroupSession, Invitation, Openness, Rsvp, SessionState
+from service.models.members import Member, MemberState
 
 SEAT = (Rsvp.YES,)
 """Answers that take a seat. A MAYBE does not: it would keep a door closed for somebody who comes."""
@@ -61,13 +62,69 @@ def answer_invite(
     return invitation
 
 
+@dataclass(frozen=True)
+class Invite:
+    """What the page behind an invite's link shows."""
+
+    locale: str
+    time_zone: str
+    words: SessionWords
+    place: str
+    online_url: str
+    """Both empty for a discreet member."""
+    rsvp: Rsvp | None
+    waitlisted: bool
+    over: bool
+    cancelled: bool
+
+
+def invite(session_id: UUID, member_id: UUID) -> Invite:
+    """An invite as its member may see it. Raises NotFound."""
+    with reading() as session:
+        member, group_session = _invited(session, session_id, member_id)
+        found = session.scalar(
+            select(Invitation).where(Invitation.session_id == session_id, Invitation.member_id == member_id)
+        )
+        return Invite(
+            locale=member.locale,
+            time_zone=member.time_zone or group_session.circle.time_zone,
+            words=session_words(group_session, member),
+            place="" if member.discreet else group_session.place,
+            online_url="" if member.discreet else group_session.online_url,
+            rsvp=found.rsvp if found else None,
+            waitlisted=bool(found and found.waitlisted),
+            over=group_session.ends_at <= clock.now(),
+            cancelled=group_session.state == SessionState.CANCELLED,
+        )
+
+
 def answer_by_link(session_id: UUID, member_id: UUID, rsvp: Rsvp) -> Invitation:
-    """The button on the page behind a signed link. Raises NotFound, Conflict."""
+    """The button on the page behind a signed link; closes the question on both channels. Raises NotFound, Conflict."""
     with transaction() as session:
-        member, group_session = session.get(Member, member_id), session.get(GroupSession, session_id)
-        if member is None or group_session is None:
-            raise NotFound("This invitation is no longer there.")
+        member, group_session = _invited(session, session_id, member_id)
+        of_session = select(Campaign.id).where(Campaign.session_id == session_id)
+        session.execute(
+            update(Delivery)
+            .where(
+                Delivery.member_id == member_id, Delivery.campaign_id.in_(of_session), Delivery.answered_at.is_(None)
+            )
+            .values(answered_at=clock.now())
+            .execution_options(synchronize_session=False)
+        )
         return answer_invite(session, member, group_session, rsvp)
+
+
+def _invited(session: Session, session_id: UUID, member_id: UUID) -> tuple[Member, GroupSession]:
+    member, group_session = session.get(Member, member_id), session.get(GroupSession, session_id)
+    if member is None or group_session is None or member.state in (MemberState.DIED, MemberState.ERASED):
+        raise NotFound("This invitation is no longer there.")
+    return member, group_session
+
+
+def open_circles(session: Session) -> list[Circle]:
+    """Circles that strangers may read about, by name: not those that one is only invited to."""
+    found = select(Circle).where(Circle.closed_at.is_(None), Circle.openness != Openness.INVITE)
+    return list(session.scalars(found.order_by(Circle.name)))
 
 
 def invitation_of(session: Session, session_id: UUID, member_id: UUID) -> Invitation:

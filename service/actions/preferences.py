@@ -72,6 +72,7 @@ class View:
     first_name: str
     locale: str
     language: str
+    country: str
     time_zone: str
     discreet: bool
     weekly_cap: int
@@ -179,6 +180,7 @@ def _view(session: Session, member: Member) -> View:
         first_name=member.first_name,
         locale=member.locale,
         language=member.language,
+        country=member.country,
         time_zone=member.time_zone,
         discreet=member.discreet,
         weekly_cap=_weekly_cap(member),
