@@ -128,7 +128,7 @@ def ring(job: str) -> bool:
         return _ring(target, job)
     except (RedisError, OSError) as error:
         _resting_until = time.monotonic() + _REST
-        _complain(error)
+        report_outage(error)
         return False
 
 
@@ -167,7 +167,8 @@ def ring_after(session: Session, job: str) -> None:
     db.on_commit(session, f"ring:{job}", lambda: ring(job))
 
 
-def _complain(error: Exception) -> None:
+def report_outage(error: Exception) -> None:
+    """Log that Redis is away, at most once a minute."""
     global _quiet_until
     if time.monotonic() >= _quiet_until:
         _quiet_until = time.monotonic() + _QUIET

@@ -85,7 +85,7 @@ def run(name: str) -> None:
             client = queue.connection(read_timeout=_BLOCK + 10)
             DoorbellWorker([queue.queue(name, client)], connection=client, serializer=JSONSerializer).serve()
         except (RedisError, OSError) as error:
-            _log.warning("redis_unreachable", queue=name, exc_info=error, hint="looking into the database instead")
+            queue.report_outage(error)
             _look(name)
             queue.stopping.wait(POLL)
     pulse.join(timeout=2)

@@ -81,7 +81,7 @@ def demo() -> Iterator[Demo]:
     # A path with spaces, and too long for a unix socket.
     folder = Path(tempfile.mkdtemp(prefix="a rather long path " + "y" * 90))
     yield Demo(folder)
-    shutil.rmtree(config._short_socket((folder / "var").resolve()))
+    shutil.rmtree(config._short_socket((folder / "var").resolve()).parent)
     shutil.rmtree(folder)
 
 
