@@ -16,8 +16,11 @@ from service.sandbox.store import Row, Store, timestamp
 
 log = get("sandbox")
 POSTERS = 6
-LOOK_EVERY = 0.25
+LOOK_EVERY = 0.05
 """Seconds between looks at the outbox when nothing wakes the dispatcher earlier."""
+AT_ONCE = 400
+IN_FLIGHT = 2000
+"""Rows taken at one look, and in flight altogether; the others wait in the table, so memory stays small."""
 EVENTS_EVERY = 0.3
 """SendGrid gathers events and posts them together; so does the stand-in, for this many seconds."""
 EVENTS_AT_ONCE = 250
@@ -34,6 +37,8 @@ class Dispatcher:
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(POSTERS, "sandbox-post"))
     stopping: threading.Event = field(default_factory=threading.Event)
     in_flight: set[int] = field(default_factory=set)
+    posted: list[tuple[int, float | None]] = field(default_factory=list)
+    """Rows that have been posted, each with the seconds until it is to be tried again (None: never)."""
     guard: threading.Lock = field(default_factory=threading.Lock)
     events_at: float = 0.0
     thread: threading.Thread | None = None
@@ -45,6 +50,7 @@ class Dispatcher:
         if self.thread:
             self.thread.join()
         self.pool.shutdown(wait=True)
+        _settle(self)
 
 
 def start(store: Store) -> Dispatcher:
@@ -60,36 +66,33 @@ def _run(dispatcher: Dispatcher) -> None:
     while not dispatcher.stopping.is_set():
         store.wake.clear()
         try:
+            _settle(dispatcher)
             _submit_due(dispatcher)
         except Exception:  # the thread must outlive any surprise, or callbacks would silently end
             log.exception("dispatcher_failed")
             dispatcher.stopping.wait(1)
-        store.wake.wait(_until_next(dispatcher))
-
-
-def _until_next(dispatcher: Dispatcher) -> float:
-    """Seconds until something that is not in flight falls due, at most LOOK_EVERY."""
-    row = dispatcher.store.one("SELECT MIN(due) AS due FROM outbox WHERE due > ?", timestamp())
-    wait = LOOK_EVERY if row is None or row["due"] is None else row["due"] - timestamp()
-    return min(LOOK_EVERY, max(0.01, wait))
+        store.wake.wait(LOOK_EVERY)
 
 
 def _submit_due(dispatcher: Dispatcher) -> None:
     """Hand everything that is due to the posters, events in batches."""
     with dispatcher.guard:
         busy = set(dispatcher.in_flight)
+    if len(busy) >= IN_FLIGHT:
+        return
     at = timestamp()
-    limit = 1000 + len(busy)
-    rows = dispatcher.store.all("SELECT * FROM outbox WHERE due <= ? ORDER BY due, n LIMIT ?", at, limit)
+    sql = "SELECT * FROM outbox WHERE due <= ? AND kind {} 'event' ORDER BY due, n LIMIT ?"
+    rows = dispatcher.store.all(sql.format("!="), at, AT_ONCE + len(busy))
+    if at - dispatcher.events_at >= EVENTS_EVERY:
+        dispatcher.events_at = at
+        rows += dispatcher.store.all(sql.format("="), at, AT_ONCE + len(busy))
     fresh = [row for row in rows if row["n"] not in busy]
     for row in fresh:
         if row["kind"] != "event":
             _submit(dispatcher, [row], _POSTS[row["kind"]])
     events = [row for row in fresh if row["kind"] == "event"]
-    if events and at - dispatcher.events_at >= EVENTS_EVERY:
-        dispatcher.events_at = at
-        for i in range(0, len(events), EVENTS_AT_ONCE):
-            _submit(dispatcher, events[i : i + EVENTS_AT_ONCE], _post_events)
+    for i in range(0, len(events), EVENTS_AT_ONCE):
+        _submit(dispatcher, events[i : i + EVENTS_AT_ONCE], _post_events)
 
 
 def _submit(dispatcher: Dispatcher, rows: list[Row], job: Callable[[Store, list[Row]], float | None]) -> None:
@@ -104,21 +107,26 @@ def _submit(dispatcher: Dispatcher, rows: list[Row], job: Callable[[Store, list[
         except Exception:
             log.exception("post_failed", kind=rows[0]["kind"])
         finally:
-            _settle(dispatcher, numbers, again)
+            with dispatcher.guard:
+                dispatcher.posted += [(n, again) for n in numbers]
 
     dispatcher.pool.submit(run)
 
 
-def _settle(dispatcher: Dispatcher, numbers: list[int], again: float | None) -> None:
-    """Take the rows out of the outbox, or put them off by `again` seconds."""
-    with dispatcher.store.write() as db:
-        if again is None:
-            db.executemany("DELETE FROM outbox WHERE n = ?", [(n,) for n in numbers])
-        else:
-            due = timestamp() + again
-            db.executemany("UPDATE outbox SET due = ?, attempt = attempt + 1 WHERE n = ?", [(due, n) for n in numbers])
+def _settle(dispatcher: Dispatcher) -> None:
+    """Take what has been posted out of the outbox, or put it off, all in one transaction."""
     with dispatcher.guard:
-        dispatcher.in_flight.difference_update(numbers)
+        posted, dispatcher.posted = dispatcher.posted, []
+    if not posted:
+        return
+    at = timestamp()
+    done = [(n,) for n, again in posted if again is None]
+    later = [(at + again, n) for n, again in posted if again is not None]
+    with dispatcher.store.write() as db:
+        db.executemany("DELETE FROM outbox WHERE n = ?", done)
+        db.executemany("UPDATE outbox SET due = ?, attempt = attempt + 1 WHERE n = ?", later)
+    with dispatcher.guard:
+        dispatcher.in_flight.difference_update(n for n, _ in posted)
 
 
 # Each job posts its rows and returns None when they are done with, or the seconds until the next attempt.

@@ -180,7 +180,6 @@ def _bubble(row: Row) -> dict[str, Any]:
         "body": row["body"],
         "at": row["created"],
         "status": status,
-        "arrived": status in ("delivered", "received"),
         "error": f"{code} {texts.error_message(code)}" if code else "",
         "size": f"{size.number} segment{'s' if size.number > 1 else ''}, {size.encoding}",
         "note": row["note"],

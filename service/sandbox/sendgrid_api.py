@@ -73,7 +73,6 @@ def send() -> Response:
         if refusal := _refusal(trouble):
             return refusal
         mails.accept(store, db, payload, message_id)
-    store.wake.set()
     response = Response(status=202)
     response.headers["X-Message-Id"] = message_id
     return late.delayed(response, trouble)

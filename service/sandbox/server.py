@@ -26,7 +26,7 @@ def serve(settings: Settings) -> None:
         workers_kill_timeout=3,  # an unanswered request would hold up the end for minutes
         respawn_failed_workers=True,
         websockets=False,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,
     )
     server.serve(target_loader=partial(_load, settings), wrap_loader=False)
 

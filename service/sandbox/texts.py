@@ -97,7 +97,7 @@ def accept(
             *(initial, sent_at, done_at, final, code),
         ),
     )
-    touch(db, "phone", to, body)
+    touch(db, "phone", to, body, unread=int(final == "delivered"))
     if callback and not (trouble and trouble.kind is Kind.SILENT):
         row = db.execute("SELECT * FROM text WHERE sid = ?", (sid,)).fetchone()
         _plan_callbacks(store, db, row, trouble)

@@ -100,7 +100,6 @@ def create() -> Response:
             callback=callback,
             send_at=send_at,
         )
-    store.wake.set()
     response = jsonify(texts.resource(store.settings, row))
     response.status_code = 201
     return late.delayed(response, trouble)

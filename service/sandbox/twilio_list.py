@@ -63,19 +63,19 @@ def _date_filters() -> list[tuple[str, float]]:
     """SQL for the DateSent filters that were given; a message that has not been sent passes none of them."""
     sent = "CASE direction WHEN 'inbound' THEN created ELSE sent_at END"
     clauses: list[tuple[str, float]] = []
-    for name, is_from, is_until in (("DateSent", True, True), ("DateSent<", False, True), ("DateSent>", True, False)):
-        if text := request.args.get(name):
-            start, end = _span(text)
-            clauses += [(f"{sent} >= ?", start.timestamp())] if is_from else []
-            clauses += [(f"{sent} < ?", end.timestamp())] if is_until else []
+    if text := request.args.get("DateSent"):  # any moment of that day
+        day = _moment(text).replace(hour=0, minute=0, second=0, microsecond=0)
+        clauses += [(f"{sent} >= ?", day.timestamp()), (f"{sent} < ?", (day + timedelta(days=1)).timestamp())]
+    if text := request.args.get("DateSent<"):  # a date means its midnight
+        clauses.append((f"{sent} <= ?", _moment(text).timestamp()))
+    if text := request.args.get("DateSent>"):
+        clauses.append((f"{sent} >= ?", _moment(text).timestamp()))
     return [*clauses, (f"{sent} <= ?", timestamp())] if clauses else []
 
 
-def _span(text: str) -> tuple[datetime, datetime]:
-    """The day, or the second, that a DateSent filter names, as [start, end)."""
+def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"Invalid date: {text[:40]}") from None
-    moment = moment.replace(tzinfo=moment.tzinfo or UTC)
-    return moment, moment + (timedelta(days=1) if len(text) <= 10 else timedelta(seconds=1))
+    return moment.replace(tzinfo=moment.tzinfo or UTC)

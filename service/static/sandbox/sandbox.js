@@ -7,7 +7,7 @@
     for (const time of root.querySelectorAll("time[datetime]")) {
       const when = new Date(time.dateTime);
       if (Number.isNaN(when.getTime())) continue;
-      const clock = when.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+      const clock = when.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
       const day = when.toLocaleDateString([], { day: "numeric", month: "short" });
       const recent = when.toDateString() === today();
       time.textContent = recent ? clock : "short" in time.dataset ? day : `${day} ${clock}`;
@@ -21,8 +21,8 @@
 
   localTimes(document);
   toEnd();
-  const body = document.getElementById("body");
-  if (body && matchMedia("(min-width: 48rem)").matches) body.focus({ preventScroll: true });
+  const box = document.querySelector("[data-send-on-enter]");
+  if (box && matchMedia("(min-width: 48rem)").matches) box.focus({ preventScroll: true });
 
   document.body.addEventListener("htmx:beforeSwap", (event) => {
     if (event.detail.target.id === "thread") follow = atEnd();
