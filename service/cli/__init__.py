@@ -10,6 +10,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from service import config, logs
 from service.cli import admin, campaign, coordinator, demo, run, sweep
+from service.cli.understand import understand
 from service.errors import ConfigurationError, DomainError
 
 
@@ -58,6 +59,7 @@ COMMANDS: tuple[click.Command, ...] = (
     coordinator.coordinator,
     campaign.campaign,
     sweep.sweep,
+    understand,
 )
 """Every command and group. A new one gets a module beside this one and a line here."""
 

@@ -1,0 +1,123 @@
+"""What a member's text means, from the text alone: risk first, then requests to stop, answers, keywords.
+
+A pure function over rules that are data (`data/*.toml`): deterministic, offline, explainable by the names of the rules
+that fitted. Members answer in their own words, and plain keyword lists miss nine crises in ten; so the text is brought
+to plain words first (`normalise`), then read by patterns over words (`patterns`), each label by a module of its own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from service.actions.understanding.answers import read_confirm, read_rsvp
+from service.actions.understanding.automatic import is_automatic
+from service.actions.understanding.checkin import read_checkin
+from service.actions.understanding.keywords import read_keyword
+from service.actions.understanding.labels import (
+    Confirm,
+    Intent,
+    Minor,
+    Question,
+    Risk,
+    Rsvp,
+    Scope,
+    Understanding,
+)
+from service.actions.understanding.lexicon import lexicon, use_rules
+from service.actions.understanding.normalise import Text, normalise
+from service.actions.understanding.risk import judge
+from service.actions.understanding.stop import read_request
+
+__all__ = [
+    "Confirm",
+    "Intent",
+    "Minor",
+    "Question",
+    "Risk",
+    "Rsvp",
+    "Scope",
+    "Understanding",
+    "screen",
+    "understand",
+    "use_rules",
+]
+
+_MINOR_OF_RISK = {Minor.SELF: Risk.NONE, Minor.CHILD_AT_RISK: Risk.CONCERN}
+
+
+def understand(
+    text: str, *, language: str | None = None, question: Question | None = None, context: Sequence[str] = ()
+) -> Understanding:
+    """Every label of `text`. `question` is what is open: None means that it is not known, and answers are read as if
+    any question might be; with Question.NONE nothing is. `context` are the last texts we sent, oldest first.
+
+    May raise if rules are broken; paths that take members' words use `screen`.
+    """
+    ready = normalise(text, language=language, context=context)
+    if ready.tapback:
+        return Understanding(
+            tapback=True, language=ready.language, rsvp=_open(question, Rsvp.UNCLEAR), reasons=["tapback"]
+        )
+    risk, reasons = judge(ready, context, question is Question.SAFETY)
+    request = read_request(ready)
+    template = is_automatic(ready)
+    reasons += request.reasons
+    minor, me_too, why = _who(ready)
+    reasons += why
+    if minor:
+        risk = max(risk, _MINOR_OF_RISK[minor], key=lambda tier: [Risk.NONE, Risk.CONCERN, Risk.IMMINENT].index(tier))
+    labels = Understanding(
+        risk=risk,
+        intent=request.intent,
+        scope=request.scope,
+        topic=request.topic,
+        minor=minor,
+        language=ready.language,
+        weak_opt_out=request.weak,
+        rsvp=_open(question, Rsvp.UNCLEAR),
+        reasons=reasons,
+    )
+    if template:
+        return replace(
+            labels, automatic=True, intent=Intent.NONE, scope=None, weak_opt_out=False, reasons=[*reasons, template]
+        )
+    return _answers(ready, replace(labels, me_too=me_too), question)
+
+
+def _open(question: Question | None, rsvp: Rsvp) -> Rsvp | None:
+    return rsvp if question in (None, Question.INVITE) else None
+
+
+def _answers(ready: Text, labels: Understanding, question: Question | None) -> Understanding:
+    """The labels that depend on what was asked, and the keyword."""
+    keyword, argument = read_keyword(ready)
+    score, odd = read_checkin(ready)
+    if labels.intent is not Intent.OPT_OUT or labels.scope in (Scope.TOPIC, Scope.PAUSE):
+        answer, names = read_rsvp(ready)
+        labels = replace(labels, rsvp=_open(question, answer), reasons=[*labels.reasons, *names])
+    return replace(
+        labels,
+        keyword=keyword,
+        argument=argument,
+        checkin=score if question in (None, Question.CHECKIN) else None,
+        confirm=read_confirm(ready) if question not in (Question.NONE, Question.CHECKIN) else None,
+        odd_number=odd or (score is not None and question not in (None, Question.CHECKIN) and len(ready.words) < 6),
+    )
+
+
+def _who(ready: Text) -> tuple[Minor | None, bool, list[str]]:
+    books = lexicon().books
+    hits = list(books["minor"].hits(ready.words))
+    labels = {hit.rule.label for hit in hits}
+    minor = next((one for one in (Minor.CHILD_AT_RISK, Minor.SELF) if one in labels), None)
+    same = books["me_too"].first(ready.words)
+    return minor, same is not None, list(dict.fromkeys(hit.rule.name for hit in [*hits, *([same] if same else [])]))
+
+
+def screen(
+    text: str, *, language: str | None = None, question: Question | None = None, context: Sequence[str] = ()
+) -> Understanding:
+    """`understand`, but a failure inside escalates: the text is a concern, with the reason "screen failed"."""
+    try:
+        return understand(text, language=language, question=question, context=context)
+    except Exception:  # whatever went wrong, a person must look
+        return Understanding(risk=Risk.CONCERN, rsvp=_open(question, Rsvp.UNCLEAR), reasons=["screen failed"])

@@ -1,0 +1,63 @@
+"""Reads answers to an invite and to a yes-or-no question. What is no answer is not guessed."""
+
+import re
+
+from service.actions.understanding.labels import Confirm, Rsvp
+from service.actions.understanding.lexicon import lexicon
+from service.actions.understanding.normalise import Text
+from service.actions.understanding.patterns import Hit
+
+_BUT = re.compile(r" (?:but|pero|however|aunque|though|sino|except|actually|wait|correction|mejor dicho) ")
+
+
+def read_rsvp(text: Text) -> tuple[Rsvp, list[str]]:
+    """Yes, no, maybe or unclear, as if an invite were open."""
+    words = text.words
+    for mask in lexicon().books["rsvpmask"].hits(words):
+        length = mask.end - mask.start
+        words = words[: mask.start] + ("~" * (length - 1)) + " " + words[mask.end :] if length > 1 else words
+    hits = list(lexicon().books["rsvp"].hits(words))
+    masked = [hit for hit in lexicon().books["rsvp"].hits(text.words) if hit.rule.label == "yes" and hit not in hits]
+    hits += [hit for hit in masked if "~" in words[hit.start : hit.end]]
+    answer = _settle(hits, words)
+    return answer, sorted({hit.rule.name for hit in hits})
+
+
+def _settle(hits: list[Hit], words: str) -> Rsvp:
+    strong = [hit for hit in hits if "weak" not in hit.rule.marks]
+    labels = {hit.rule.label for hit in strong} or {hit.rule.label for hit in hits}
+    if not labels:
+        return Rsvp.UNCLEAR
+    if len(labels) == 1:
+        label = labels.pop()
+        opposite = {hit.rule.label for hit in hits} - {label}
+        return Rsvp.MAYBE if label == "maybe" and not opposite else Rsvp(label)
+    turns = [match.start() for match in _BUT.finditer(words)]
+    if turns:
+        after = {hit.rule.label for hit in hits if hit.start >= turns[-1]}
+        if len(after) == 1:
+            return Rsvp(after.pop())
+    if "no" in labels and "yes" in labels:
+        # "can't come": the yes inside a no is part of it.
+        outside = [hit for hit in strong if hit.rule.label == "yes" and not _inside(hit, strong, "no")]
+        if not outside:
+            labels.discard("yes")
+    if "no" in labels and "maybe" in labels:
+        outside_no = [hit for hit in strong if hit.rule.label == "no" and not _inside(hit, strong, "maybe")]
+        outside_maybe = [hit for hit in strong if hit.rule.label == "maybe" and not _inside(hit, strong, "no")]
+        if not outside_maybe:
+            return Rsvp.NO
+        return Rsvp.MAYBE if not outside_no or outside_maybe else Rsvp.NO
+    if len(labels) == 1:
+        return Rsvp(labels.pop())
+    return Rsvp.MAYBE if "maybe" in labels else Rsvp.NO
+
+
+def _inside(hit: Hit, hits: list[Hit], label: str) -> bool:
+    return any(o.rule.label == label and o.start <= hit.start and hit.start < o.end for o in hits)
+
+
+def read_confirm(text: Text) -> Confirm | None:
+    """A plain yes or no, and nothing else of weight; None for all that needs a person."""
+    hits = {hit.rule.label for hit in lexicon().books["confirm"].hits(text.words)}
+    return Confirm(hits.pop()) if len(hits) == 1 else None

@@ -1,0 +1,117 @@
+"""Reads the answer to "How are you today, 1–5?". Times, counts, dates and other scales are no scores."""
+
+import re
+
+from service.actions.understanding.lexicon import lexicon
+from service.actions.understanding.normalise import Text
+
+_STARS = re.compile("[⭐🌟★]")
+_OF_FIVE = re.compile(
+    r"(?<![\d.,:/\-])([1-5])\s*(?:/|out of|of|de|sobre|over|on|from)\s*(?:a\s+)?(?:5|five|cinco)(?![\d.,:/]*\d)"
+)
+_WORD_OF_FIVE = re.compile(
+    r"\b(one|two|three|four|five|uno|dos|tres|cuatro|cinco)\s+(?:out of|of|de|sobre)\s+(?:5|five|cinco)\b"
+)
+_OTHER_SCALE = re.compile(r"\d\s*(?:/|out of|de|sobre)\s*(?:10|100|ten|diez|4|3|6|7|8|20)\b|\bon a scale\b.*\b10\b")
+_TOKEN = re.compile(r"\d+(?:[.,:/\-–]\d+)+|[\-+$#]?\d+|[a-z]+(?:'[a-z]+)?|[.!?;,:\n()~=\-]+")
+_BOUNDARY = re.compile(r"[.!?;,:\n()~=\-]+")
+_ARTICLES = frozenset({"a", "an", "un", "solid", "like", "about", "como"})
+
+
+def read_checkin(text: Text) -> tuple[int | None, bool]:
+    """The score, if there is exactly one, and whether the text is a bare number that is no score."""
+    plain = text.plain.replace("'s", "'s")
+    table = lexicon().spelling["checkin"]
+    numbers: dict[str, int] = table["numbers"]
+    of_five = {match.group(1) for match in _OF_FIVE.finditer(plain)} | {
+        m.group(1) for m in _WORD_OF_FIVE.finditer(plain)
+    }
+    if len(of_five) == 1:
+        found = of_five.pop()
+        return (int(found) if found.isdigit() else numbers[found]), False
+    stars = len(_STARS.findall(text.plain))
+    tokens = [_short(token) for token in _TOKEN.findall(plain)]
+    bare = not any(token.isalpha() and token not in numbers for token in tokens)
+    if stars and not any(any(c.isalnum() for c in token) for token in tokens):
+        return (stars if stars <= 5 else None), stars > 5
+    if of_five or _OTHER_SCALE.search(plain):
+        return None, bare
+    scores = [(at, score) for at, token in enumerate(tokens) if (score := _score(tokens, at, numbers)) is not None]
+    values = {score for _, score in scores}
+    if len(values) > 1:
+        values = _today(tokens, scores, table["now"].split())
+    others = any(token[-1].isdigit() and token.lstrip("#+") not in "12345" for token in tokens if token and bare)
+    if len(values) == 1 and not others:
+        return values.pop(), False
+    return None, bare and any(any(c.isdigit() for c in token) or token in numbers for token in tokens)
+
+
+def _short(token: str) -> str:
+    """Stretched number words: fiiive."""
+    return re.sub(r"([a-z])\1{2,}", r"\1", token)
+
+
+def _today(tokens: list[str], scores: list[tuple[int, int]], now: list[str]) -> set[int]:
+    """Of several scores the one beside "today" or "now", if there is one only: "yesterday 2, today 4"."""
+    near = {score for at, score in scores if set(tokens[max(0, at - 4) : at]) & set(now)}
+    return near if len(near) == 1 else {score for _, score in scores}
+
+
+def _score(tokens: list[str], at: int, numbers: dict[str, int]) -> int | None:
+    word = tokens[at].lstrip("#+")
+    if word in numbers:
+        value = numbers[word]
+    elif len(word) == 1 and word in "12345":
+        value = int(word)
+    else:
+        return None
+    wordy = word.isalpha()
+    table = lexicon().spelling["checkin"]
+    before = tokens[at - 1] if at else ""
+    after = tokens[at + 1] if at + 1 < len(tokens) else ""
+    starts = not before or bool(_BOUNDARY.fullmatch(before))
+    ends = not after or bool(_BOUNDARY.fullmatch(after))
+    if not starts and not _left(tokens, at, table):
+        return None
+    if ends:
+        # "7, 3" or "3-4": a number on the other side of the sign is looked at by the caller.
+        return value
+    if after in table["units"].split() or _is_count(after, table["not_counts"].split()):
+        return None
+    if after in table["right"].split():
+        return value if not wordy or after != "of" else None
+    return value if ((starts and at == 0) or before in _ARTICLES) and not (wordy and word in ("one", "uno")) else None
+
+
+def _is_count(word: str, exceptions: list[str]) -> bool:
+    return (word.endswith("s") and len(word) > 3 and word not in exceptions) or word[0].isdigit()
+
+
+def _left(tokens: list[str], at: int, table: dict[str, str]) -> bool:
+    before, further = tokens[at - 1], tokens[at - 2] if at >= 2 else ""
+    if before not in table["left"].split():
+        return False
+    if before in ("at", "en"):
+        return further in (
+            "am",
+            "i'm",
+            "im",
+            "still",
+            "sitting",
+            "hovering",
+            "currently",
+            "estoy",
+            "ando",
+            "sigo",
+            "me",
+            "feeling",
+            "i",
+            "today",
+            "hoy",
+            "mood",
+        )
+    if before in ("is", "es"):
+        return further in table["left_subjects"].split()
+    if before in ("and", "y", "not", "with", "number", "numero"):
+        return tokens[at].isdigit() and before not in ("not",) and further != "is"
+    return True

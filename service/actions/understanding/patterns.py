@@ -1,0 +1,192 @@
+"""A small pattern language over words, so that rules are data that a person who is not a programmer can read.
+
+A pattern is words between spaces. `{name}` is a class of words or phrases, `a|b` either word, `(a b|c)` either phrase,
+`x?` may be missing, `..` up to three words, `...` up to seven, `pre*` any word that begins so, `<` and `>` the start
+and end of the text, `^` and `$` those of a sentence. Sentences end at `.` and `?`, which are words of their own (QUESTION in
+a pattern); a comma may stand anywhere. Outside brackets `|` separates words, inside them phrases. Each pattern is
+looked at only if a word that it needs is in the text, so that hundreds of rules cost little.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+COMMA = "(?:, )*"
+GAPS = {"..": r"(?:[^ .?]+ ){0,3}?", "...": r"(?:[^ .?]+ ){0,7}?"}
+EDGES = {
+    "<": r"(?<![^ ])(?<!. )(?:[.,?] )*",
+    ">": r"(?:[.,] )*\Z",
+    "^": r"(?:(?<=[.?,] )|(?<!. ))",
+    "$": r"(?=[.?,]|\Z)",
+}
+_TOKEN = re.compile(r"\.{2,3}|[()|?<>^$]|\{\w+\}|[^\s()|?{}<>^$]+|\s+")
+
+Anchors = frozenset[str] | None
+"""The words of which a text needs at least one for the pattern to fit; None when that cannot be said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A compiled part of a pattern: its regular expression, what it needs, and all the plain words in it."""
+
+    regex: str
+    needs: Anchors
+    words: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One named rule. `marks` are free words that say how the rule is treated (for example `firm`)."""
+
+    name: str
+    label: str
+    regex: re.Pattern[str]
+    needs: frozenset[str]
+    words: frozenset[str]
+    marks: frozenset[str] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A rule that fits, and where in the words it does."""
+
+    rule: Rule
+    start: int
+    end: int
+
+
+class PatternError(ValueError):
+    """A pattern or class that cannot be read; the message names it."""
+
+
+class Compiler:
+    """Turns patterns into regular expressions with the classes of one lexicon."""
+
+    def __init__(self, classes: Mapping[str, Sequence[str]]) -> None:
+        self._classes = classes
+        self._done: dict[str, Piece] = {}
+
+    def compile(self, pattern: str) -> Piece:
+        """Raises PatternError for an unknown class, an unbalanced bracket or a stray sign."""
+        return self._words([token for token in _TOKEN.findall(pattern) if not token.isspace()], pattern)
+
+    def named(self, name: str) -> Piece:
+        """The class of that name, each of its entries being a pattern itself."""
+        if name not in self._done:
+            if name not in self._classes:
+                raise PatternError(f"unknown class: {{{name}}}")
+            self._done[name] = _any([self.compile(entry) for entry in self._classes[name]])
+        return self._done[name]
+
+    def _either(self, tokens: list[str], at: int, pattern: str) -> tuple[Piece, int]:
+        """The inside of a bracket, where `|` separates phrases."""
+        branches: list[Piece] = []
+        sequence: list[Piece] = []
+        while at < len(tokens) and tokens[at] != ")":
+            if tokens[at] == "|":
+                branches.append(_all(sequence))
+                sequence, at = [], at + 1
+            else:
+                piece, at = self._atom(tokens, at, pattern)
+                sequence.append(piece)
+        if at == len(tokens):
+            raise PatternError(f"unbalanced bracket in pattern: {pattern}")
+        return _any([*branches, _all(sequence)]), at + 1
+
+    def _words(self, tokens: list[str], pattern: str) -> Piece:
+        """Outside brackets, where `|` separates single words."""
+        sequence: list[Piece] = []
+        at = 0
+        while at < len(tokens):
+            piece, at = self._atom(tokens, at, pattern)
+            choice = [piece]
+            while at < len(tokens) and tokens[at] == "|":
+                piece, at = self._atom(tokens, at + 1, pattern)
+                choice.append(piece)
+            sequence.append(_any(choice))
+        return _all(sequence)
+
+    def _atom(self, tokens: list[str], at: int, pattern: str) -> tuple[Piece, int]:
+        if at >= len(tokens) or tokens[at] in ")|?":
+            raise PatternError(f"stray sign in pattern: {pattern}")
+        if tokens[at] == "(":
+            piece, at = self._either(tokens, at + 1, pattern)
+        else:
+            piece, at = self._single(tokens[at]), at + 1
+        if at < len(tokens) and tokens[at] == "?":
+            return Piece(f"(?:{piece.regex})?", None, piece.words), at + 1
+        return piece, at
+
+    def _single(self, sign: str) -> Piece:
+        if sign in GAPS:
+            return Piece(GAPS[sign], None, frozenset())
+        if sign in EDGES:
+            return Piece(EDGES[sign], None, frozenset())
+        if sign.startswith("{"):
+            return self.named(sign[1:-1])
+        if sign.endswith("*"):
+            return Piece(re.escape(sign[:-1]) + r"[^ .?,]* " + COMMA, frozenset([sign]), frozenset())
+        word = "?" if sign == "QUESTION" else sign
+        return Piece(re.escape(word).replace(r"\ ", " ") + " " + COMMA, frozenset([word]), frozenset([word]))
+
+
+def _all(pieces: list[Piece]) -> Piece:
+    needed = [piece.needs for piece in pieces if piece.needs is not None]
+    words = frozenset[str]().union(*(piece.words for piece in pieces))
+    return Piece("".join(piece.regex for piece in pieces), min(needed, key=len) if needed else None, words)
+
+
+def _any(pieces: list[Piece]) -> Piece:
+    if len(pieces) == 1:
+        return pieces[0]
+    needs: Anchors = frozenset()
+    for piece in pieces:
+        needs = None if needs is None or piece.needs is None else needs | piece.needs
+    words = frozenset[str]().union(*(piece.words for piece in pieces))
+    # Longer phrases first: "end it all" must win over "end it" where both are entries.
+    ordered = sorted({piece.regex for piece in pieces}, key=len, reverse=True)
+    return Piece(f"(?:{'|'.join(ordered)})", needs, words)
+
+
+class RuleBook:
+    """A set of rules that can be looked up by the words of a text."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self.rules = list(rules)
+        self._by_word: dict[str, list[int]] = {}
+        self._by_beginning: dict[str, list[int]] = {}
+        for number, rule in enumerate(self.rules):
+            for word in rule.needs:
+                table = self._by_beginning if word.endswith("*") else self._by_word
+                table.setdefault(word.rstrip("*"), []).append(number)
+        self._lengths = sorted({len(beginning) for beginning in self._by_beginning})
+
+    def hits(self, words: str) -> Iterator[Hit]:
+        """Every place where a rule fits, rules in their written order. `words` is a text made by `normalise`."""
+        found: set[int] = set()
+        for word in set(words.split()):
+            found.update(self._by_word.get(word, ()))
+            for length in self._lengths:
+                found.update(self._by_beginning.get(word[:length], ()))
+        for number in sorted(found):
+            rule = self.rules[number]
+            for match in rule.regex.finditer(words):
+                yield Hit(rule, match.start(), match.end())
+
+    def first(self, words: str) -> Hit | None:
+        """The first hit in the order of the rules, if there is one."""
+        return next(self.hits(words), None)
+
+
+def make_rules(
+    compiler: Compiler, name: str, label: str, patterns: Sequence[str], marks: Iterable[str] = ()
+) -> list[Rule]:
+    """One rule a pattern, so that each is looked at only when its own words are there. Raises PatternError if a pattern
+    needs no word at all (it would be tried on every text)."""
+    rules = []
+    for pattern in patterns:
+        piece = compiler.compile(pattern)
+        if not piece.needs:
+            raise PatternError(f"a pattern needs no word: {pattern}")
+        rules.append(Rule(name, label, re.compile("(?<= )" + piece.regex), piece.needs, piece.words, frozenset(marks)))
+    return rules

@@ -1,0 +1,64 @@
+"""Reads what a text asks of the service itself: stop (all, in part, for a while), start again, or help.
+
+Substring matching would opt out people in crisis and miss most who really ask; so whole words count alone, and phrases
+only where a verb of stopping meets what we send. Words of stopping that ask for nothing are known by name.
+"""
+
+from dataclasses import dataclass
+
+from service.actions.understanding.labels import Intent, Scope
+from service.actions.understanding.lexicon import lexicon
+from service.actions.understanding.normalise import Text, normalise
+from service.actions.understanding.patterns import Hit
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the text asks of the service, and the rules that say so."""
+
+    intent: Intent = Intent.NONE
+    scope: Scope | None = None
+    topic: str | None = None
+    weak: bool = False
+    reasons: tuple[str, ...] = ()
+
+
+def read_request(text: Text) -> Request:
+    """A keyword alone on a line counts always and for everything; then the narrowest request in a phrase."""
+    book = lexicon()
+    alone = set(book.spelling["stop_words"])
+    for line in (text.words.strip(), *(_line(line) for line in text.lines)):
+        if line in alone:
+            return Request(Intent.OPT_OUT, Scope.ALL, reasons=("a stop word alone",))
+    words = text.words
+    hits = [hit for hit in book.books["stop"].hits(words) if not _covered(hit, words)]
+    if hits:
+        first = hits[0]
+        topic = _topic(words[first.start : first.end]) if first.rule.label == Scope.TOPIC else None
+        names = tuple(dict.fromkeys(hit.rule.name for hit in hits))
+        return Request(Intent.OPT_OUT, Scope(first.rule.label), topic, reasons=names)
+    asks = book.books["asks"].first(words)
+    weak = next((hit for hit in book.books["weak"].hits(words) if not _covered(hit, words)), None)
+    reasons = tuple(hit.rule.name for hit in (asks, weak) if hit)
+    return Request(
+        Intent(asks.rule.label) if asks else Intent.NONE, weak=weak is not None and asks is None, reasons=reasons
+    )
+
+
+def _line(line: str) -> str:
+    if len(line) > 40:  # no stop word is longer
+        return ""
+    return normalise(line).words.strip(" .,?")
+
+
+def _covered(hit: Hit, words: str) -> bool:
+    for mask in lexicon().books["stopmask"].hits(words):
+        begins_inside = mask.start <= hit.start < mask.end
+        if begins_inside and (mask.rule.label == "negate" or hit.end <= mask.end):
+            return True
+    return False
+
+
+def _topic(words: str) -> str | None:
+    topics: dict[str, list[str]] = lexicon().spelling["topic_of"]
+    return next((topic for topic, names in topics.items() if any(f" {name} " in f" {words} " for name in names)), None)
