@@ -87,7 +87,8 @@ class EmailRecipient:
 class EmailRequest:
     """One request to the email provider: a shared body and up to 1000 recipients.
 
-    `category` groups statistics at the provider and must hold nothing personal.
+    `category` groups statistics at the provider and must hold nothing personal. `reply_to` is for recipients who have
+    none of their own; see docs/decisions/0004-reply-to-in-batches.md.
     """
 
     request_id: str
@@ -97,6 +98,7 @@ class EmailRequest:
     recipients: list[EmailRecipient] = field(repr=False)
     from_name: str = ""
     category: str = ""
+    reply_to: str | None = field(default=None, repr=False)
 
 
 Work = TypeVar("Work", contravariant=True)

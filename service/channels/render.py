@@ -4,6 +4,7 @@ Templates run in a sandbox on a short list of what they may contain; what member
 never read as a template, as HTML or as Markdown. A value that is missing and has no fallback is an error, by name.
 """
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -107,6 +108,7 @@ def _fallback(value: Any, instead: str) -> Any:
     return value if value else instead
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 FILTERS = {"fallback", "default", "upper", "lower", "title", "capitalize", "trim"}
 TESTS = {"defined", "undefined"}
 
@@ -199,6 +201,8 @@ def _disallowed(tree: nodes.Template) -> Iterator[Problem]:
         if not isinstance(node, _ALWAYS):
             what = _PLAIN_NAMES.get(type(node), f"“{type(node).__name__.lower()}”")
             yield Problem(node.lineno, f"A message may not use {what}.")
+        elif isinstance(node, nodes.Const) and isinstance(node.value, str) and _CONTROL.search(node.value):
+            yield Problem(node.lineno, "There is a control character between quotation marks.")
         elif isinstance(node, nodes.Filter) and node.name not in FILTERS:
             yield Problem(node.lineno, f"There is no filter “{node.name}”. Known: {', '.join(sorted(FILTERS))}.")
         elif isinstance(node, nodes.Test) and node.name not in TESTS:

@@ -13,7 +13,7 @@ from sendgrid import SendGridAPIClient
 
 from service import clock, links, logs
 from service.channels.base import EmailRecipient, EmailRequest, Outcome, Result
-from service.channels.batches import halve, reply_parts, split
+from service.channels.batches import halve, reply_address, reply_parts, split
 from service.channels.errors import outcome_of_sendgrid_status
 from service.channels.transport import Connection, Interrupted, Reply, Unsent, retry_after
 from service.config import Settings
@@ -150,7 +150,7 @@ def payload(request: EmailRequest, settings: Settings) -> dict[str, Any]:
     """The JSON of one mail/send, for a request within the limits (`batches.split`)."""
     reply_to, swap = _reply_to(request)
     content: dict[str, Any] = {
-        "personalizations": [_personalization(r, request.request_id, swap) for r in request.recipients],
+        "personalizations": [_personalization(request, r, swap) for r in request.recipients],
         "from": {"email": settings.sendgrid_from, **({"name": request.from_name} if request.from_name else {})},
         "subject": request.subject,
         "content": [{"type": "text/plain", "value": request.text}, {"type": "text/html", "value": request.html}],
@@ -163,18 +163,18 @@ def payload(request: EmailRequest, settings: Settings) -> dict[str, Any]:
     return content
 
 
-def _personalization(recipient: EmailRecipient, request_id: str, swap: str) -> dict[str, Any]:
+def _personalization(request: EmailRequest, recipient: EmailRecipient, swap: str) -> dict[str, Any]:
     # The delivery's number and nothing else: what stands here is kept long at the vendor.
     one: dict[str, Any] = {
         "to": [{"email": recipient.to}],
-        "custom_args": {"d": str(recipient.delivery_id), "r": request_id},
+        "custom_args": {"d": str(recipient.delivery_id), "r": request.request_id},
     }
     if recipient.first_name and (name := _UNSAFE_NAME.sub(" ", recipient.first_name).strip()):
         one["to"][0]["name"] = name
     if recipient.headers:
         one["headers"] = recipient.headers
     if swap:
-        one["substitutions"] = {**recipient.substitutions, swap: reply_parts(recipient.reply_to)[1]}
+        one["substitutions"] = {**recipient.substitutions, swap: reply_parts(reply_address(request, recipient))[1]}
     elif recipient.substitutions:
         one["substitutions"] = recipient.substitutions
     return one
@@ -190,12 +190,14 @@ def _reply_to(request: EmailRequest) -> tuple[str, str]:
     signed token of the batch, so a reply finds its way even where that did not happen
     (docs/decisions/0004-reply-to-in-batches.md).
     """
-    addresses = {recipient.reply_to for recipient in request.recipients}
+    addresses = {reply_address(request, recipient) for recipient in request.recipients}
     if len(addresses) == 1:
         return next(iter(addresses)) or "", ""
     first = request.recipients[0]
-    prefix, _, domain = reply_parts(first.reply_to)
-    swap = links.reply_token("batch", str(first.delivery_id))
+    prefix, _, domain = reply_parts(reply_address(request, first))
+    shared = reply_parts(request.reply_to)
+    swap = shared[1] if shared[2] == domain else ""
+    swap = swap or links.reply_token("batch", str(first.delivery_id))
     return f"{prefix}{swap}@{domain}", swap
 
 

@@ -154,6 +154,33 @@ def test_each_member_has_a_reply_address_of_their_own_in_one_request(make: Any, 
         assert personal["substitutions"]["tokenforname"] == "Ana"
 
 
+def test_an_address_of_the_request_is_for_those_without_one_and_names_the_batch(make: Any, provider: Any) -> None:
+    sender = make()
+    campaign = f"reply+{links.reply_token('c', 'a' * 32)}@replies.example"
+    sender.send(mail([person(1), person(2)], reply_to=campaign))
+    assert provider.requests[0].json["reply_to"] == {"email": campaign}
+    own = f"reply+{links.reply_token('d', '2')}@replies.example"
+    sender.send(mail([person(1), person(2, reply_to=own)], reply_to=campaign))
+    request = provider.requests[1].json
+    assert request["reply_to"] == {"email": campaign}
+    tag = campaign.split("@")[0].removeprefix("reply+")
+    swapped = [p["substitutions"][tag] for p in request["personalizations"]]
+    assert [f"reply+{token}@replies.example" for token in swapped] == [campaign, own]
+
+
+def test_who_has_more_than_the_vendor_substitutes_gets_a_request_alone(make: Any, provider: Any) -> None:
+    long = "ñ" * 4_600
+    results = make().send(mail([person(1), person(2, substitutions={"tokenforname": long}), person(3)]))
+    assert outcomes(results) == dict.fromkeys((1, 2, 3), Outcome.ACCEPTED)
+    together, alone = (r.json for r in provider.requests)
+    follows_the_schema(together)
+    follows_the_schema(alone)
+    assert [p["custom_args"]["d"] for p in together["personalizations"]] == ["1", "3"]
+    assert alone["subject"] == f"Hi {long}"
+    assert alone["content"][1]["value"] == f"<p>Hi {long}</p>"
+    assert "substitutions" not in alone["personalizations"][0]
+
+
 def test_the_batch_token_fits_the_longest_delivery_number(make: Any) -> None:
     make()
     assert len("reply+" + links.reply_token("batch", str(2**63 - 1))) <= 64
