@@ -18,6 +18,13 @@ from service.models.conversations import Conversation, Direction, Message
 from service.models.members import ChannelName, Member
 
 
+NEUTRAL = {
+    "en": {"circle": "the group", "title": "a note", "sender": "The team", "subject": "A note for you"},
+    "es": {"circle": "el grupo", "title": "una nota", "sender": "El equipo", "subject": "Una nota para ti"},
+}
+"""What discreet members read in place of names that would tell others what this is about."""
+
+
 @lru_cache(maxsize=1)
 def environment() -> Environment:
     """Jinja for our own texts in `templates/`; nothing is escaped, since texts are not HTML."""
@@ -38,12 +45,12 @@ def wording(name: str, language: str, context: Mapping[str, Any]) -> str:
     return environment().select_template(names).render(**context).strip()
 
 
-def facts(country: str, language: str, first_name: str = "") -> dict[str, Any]:
-    """What every text may speak of."""
+def facts(country: str, language: str, first_name: str = "", *, discreet: bool = False) -> dict[str, Any]:
+    """What every text may speak of. In discreet mode the organisation goes by a neutral name."""
     settings = config.current()
     lines = crisis.lines(country, language)
     return {
-        "org_name": settings.org_name,
+        "org_name": NEUTRAL.get(language, NEUTRAL["en"])["sender"] if discreet else settings.org_name,
         "help_contact": settings.org_help_contact or settings.org_name,
         "first_name": first_name,
         "country": country,
@@ -79,7 +86,7 @@ def say(
     answers: Message | None = None,
 ) -> Message:
     """Queue one of our own texts to a member. `context` adds to `facts`; `answers` is the message it replies to."""
-    facts_ = facts(member.country, member.language, member.first_name) | dict(context or {})
+    facts_ = facts(member.country, member.language, member.first_name, discreet=member.discreet) | dict(context or {})
     subject, body = words_for(channel, template, facts_)
     return write(session, member, channel, body, subject=subject, purpose=purpose, template=template, answers=answers)
 

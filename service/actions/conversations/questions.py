@@ -106,21 +106,22 @@ def confirm_open(session: Session, member: Member, channel: ChannelName) -> bool
 
 
 def last_words(session: Session, conversation: Conversation, asked: list[Asked]) -> list[str]:
-    """The last texts that we sent, newest first: a bare YES is judged against what it answers."""
-    words = list(
-        session.scalars(
-            select(Message.body)
+    """The last texts that we sent, oldest first: a bare YES is judged against what it answers."""
+    said: list[tuple[datetime, str]] = [
+        (at, body)
+        for at, body in session.execute(
+            select(Message.at, Message.body)
             .where(Message.conversation_id == conversation.id, Message.direction == Direction.OUT)
             .order_by(Message.at.desc())
             .limit(2)
         )
-    )
+    ]
     if asked:
         body = session.scalar(
             select(CampaignContent.body).where(CampaignContent.campaign_id == asked[0].campaign_id).limit(1)
         )
-        words += [body] if body else []
-    return words
+        said += [(asked[0].at, body)] if body else []
+    return [words for _, words in sorted(said)]
 
 
 def named_by(session: Session, token: tuple[str, str] | None) -> Delivery | None:

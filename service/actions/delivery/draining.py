@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service import config, db, logs, queue
-from service.actions import member_links
+from service.actions import member_links, outbox
 from service.actions.delivery import results, writing
 from service.actions.delivery.claims import Claimed, claim, give_back, mark_sending
 from service.channels import email
@@ -213,7 +213,7 @@ def _single(message: Message, c: Claimed) -> EmailRequest:
     """An answer, a confirmation or a person's reply: one recipient, our one layout."""
     reader = writing.reader_of(c)
     brand = writing.layout(reader.language, discreet=c.discreet)
-    subject = message.subject or writing.NEUTRAL.get(reader.language, writing.NEUTRAL["en"])["subject"]
+    subject = message.subject or outbox.NEUTRAL.get(reader.language, outbox.NEUTRAL["en"])["subject"]
     compiled = email.compile_email(_literal(subject), _literal(message.body), layout=brand)
     headers: dict[str, str] = {}
     values: dict[str, str | None] = {"preferences_url": None, "unsubscribe_url": None}

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from service import clock, config, links
 from service.actions import member_links, outbox, times
+from service.actions.outbox import NEUTRAL
 from service.actions.delivery.claims import Claimed
 from service.channels import email, render
 from service.channels.base import Text
@@ -34,11 +35,6 @@ URL_FIELDS = frozenset(
 )
 WAYS_OUT = frozenset(["preferences_url", "unsubscribe_url"])
 """Every email says how to choose and how to leave."""
-NEUTRAL = {
-    "en": {"circle": "the group", "title": "a note", "sender": "The team", "subject": "A note for you"},
-    "es": {"circle": "el grupo", "title": "una nota", "sender": "El equipo", "subject": "Una nota para ti"},
-}
-"""What discreet members read in place of names that would tell others what this is about."""
 
 
 @dataclass
@@ -104,18 +100,18 @@ def fields_of(source: str) -> frozenset[str]:
 
 def context(pack: Pack, reader: Reader, channel: ChannelName, fields: Iterable[str]) -> dict[str, str | None]:
     """The values of the merge fields for one reader; signed links are made only where a template uses them."""
-    neutral = NEUTRAL.get(reader.language, NEUTRAL["en"]) if reader.discreet else None
-    hide = neutral is not None and channel == ChannelName.SMS
+    neutral = NEUTRAL.get(reader.language, NEUTRAL["en"])
+    hide = reader.discreet and channel == ChannelName.SMS
     values: dict[str, str | None] = {
         "first_name": reader.first_name,
-        "org_name": config.current().org_name,
+        "org_name": neutral["sender"] if hide else config.current().org_name,
         "coordinator_name": pack.coordinator_name,
-        "circle_name": (neutral["circle"] if hide and neutral else pack.circle.name) if pack.circle else None,
+        "circle_name": (neutral["circle"] if hide else pack.circle.name) if pack.circle else None,
     }
     if pack.story:
         on_sms = channel == ChannelName.SMS
         values |= {
-            "story_title": neutral["title"] if hide and neutral else pack.story.title,
+            "story_title": neutral["title"] if hide else pack.story.title,
             "story_about": None if hide else pack.story.about,
             "story_body": pack.story.body_sms if on_sms else pack.story.body_email,
         }
@@ -161,7 +157,7 @@ def text_body(pack: Pack, reader: Reader, introduced_at: datetime | None) -> str
 
 def required_lines(pack: Pack, reader: Reader, body: str, introduced_at: datetime | None) -> list[str]:
     """What a text must say and does not say yet: how to answer, who writes, how to stop."""
-    facts = outbox.facts(reader.country, reader.language)
+    facts = outbox.facts(reader.country, reader.language, discreet=reader.discreet)
     lines = []
     upper = body.upper()
     kind = pack.campaign.kind

@@ -1,0 +1,285 @@
+"""Reading the inbox: folders, and everything said with one member in the order in which it was said."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, case, func, select, true
+from sqlalchemy.orm import Session, joinedload
+
+from service import clock
+from service.actions import access, audit
+from service.models.campaigns import Campaign, CampaignContent, Delivery, DeliveryState
+from service.models.conversations import (
+    Attachment,
+    Conversation,
+    ConversationState,
+    Direction,
+    Flag,
+    Message,
+    Note,
+    RiskTier,
+)
+from service.models.members import Member
+from service.models.staff import Coordinator
+
+PAGE = 30
+AUDIT_EVERY = timedelta(hours=1)
+
+
+class Folder(StrEnum):
+    """The inbox's shelves."""
+
+    NEEDS_REPLY = "needs_reply"
+    MINE = "mine"
+    UNASSIGNED = "unassigned"
+    SNOOZED = "snoozed"
+    RESOLVED = "resolved"
+    HELD = "held"
+
+
+def _in_folder(folder: Folder, coordinator: Coordinator) -> ColumnElement[bool]:
+    waiting = Conversation.state == ConversationState.NEEDS_REPLY
+    if folder == Folder.MINE:
+        return waiting & (Conversation.assigned_to == coordinator.id)
+    if folder == Folder.UNASSIGNED:
+        return waiting & Conversation.assigned_to.is_(None)
+    return Conversation.state == ConversationState(folder.value)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One conversation in a list."""
+
+    conversation: Conversation
+    name: str
+    last_words: str
+    last_channel: str
+    labels: dict[str, Any]
+    last_at: datetime | None
+
+
+def folder(
+    session: Session, coordinator: Coordinator, which: Folder, *, after: UUID | None = None, limit: int = PAGE
+) -> list[Line]:
+    """A page of a folder: risk on top, then who has waited longest (in the end folders, the newest first).
+
+    `after` is the last conversation of the page before.
+    """
+    statement = select(Conversation, Member.first_name).outerjoin(Member, Member.id == Conversation.member_id)
+    statement = statement.where(_in_folder(which, coordinator), access.access_conversations(coordinator))
+    rank = _risk_rank()
+    newest_first = which in (Folder.RESOLVED, Folder.HELD)
+    moment = (
+        func.coalesce(Conversation.last_in_at, Conversation.created_at) if newest_first else Conversation.waiting_since
+    )
+    start = session.get(Conversation, after) if after else None
+    if start is not None:
+        statement = statement.where(_behind(start, rank, moment, newest_first))
+    order = (moment.desc(), Conversation.id.desc()) if newest_first else (moment.asc(), Conversation.id.asc())
+    rows = session.execute(statement.order_by(rank, *order).limit(limit)).all()
+    return _lines(session, [(conversation, name) for conversation, name in rows])
+
+
+def _risk_rank() -> ColumnElement[int]:
+    return case((Conversation.risk == RiskTier.IMMINENT, 0), (Conversation.risk == RiskTier.CONCERN, 1), else_=2)
+
+
+def _behind(start: Conversation, rank: Any, moment: Any, newest_first: bool) -> ColumnElement[bool]:
+    own_rank = {RiskTier.IMMINENT: 0, RiskTier.CONCERN: 1}.get(start.risk, 2) if start.risk else 2
+    own = (start.last_in_at or start.created_at) if newest_first else start.waiting_since
+    if own is None:
+        return true()
+    further: ColumnElement[bool] = moment < own if newest_first else moment > own
+    same: ColumnElement[bool] = (moment == own) & (
+        Conversation.id < start.id if newest_first else Conversation.id > start.id
+    )
+    behind: ColumnElement[bool] = (rank > own_rank) | ((rank == own_rank) & (further | same))
+    return behind
+
+
+def _lines(session: Session, found: Sequence[tuple[Conversation, str | None]]) -> list[Line]:
+    ids = [conversation.id for conversation, _ in found]
+    newest = (
+        select(Message.conversation_id, func.max(Message.id).label("id"))
+        .where(Message.conversation_id.in_(ids), Message.direction == Direction.IN)
+        .group_by(Message.conversation_id)
+        .subquery()
+    )
+    messages = {m.conversation_id: m for m in session.scalars(select(Message).join(newest, newest.c.id == Message.id))}
+    lines = []
+    for conversation, name in found:
+        last = messages.get(conversation.id)
+        lines.append(
+            Line(
+                conversation,
+                name or ("Shared number" if "shared" in conversation.tags else "Unknown sender"),
+                last.body[:140] if last else "",
+                str(last.channel if last else conversation.channel),
+                last.labels if last else {},
+                conversation.last_in_at,
+            )
+        )
+    return lines
+
+
+def counts(session: Session, coordinator: Coordinator) -> dict[Folder, int]:
+    """How many conversations are in each folder."""
+    return {
+        each: session.scalar(
+            select(func.count())
+            .select_from(Conversation)
+            .where(_in_folder(each, coordinator), access.access_conversations(coordinator))
+        )
+        or 0
+        for each in Folder
+        if each != Folder.RESOLVED
+    }
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing in a conversation: `kind` is in, out, campaign or note."""
+
+    kind: str
+    at: datetime
+    body: str
+    channel: str = ""
+    subject: str = ""
+    author: str = ""
+    state: str = ""
+    reason: str = ""
+    automatic: bool = False
+    purpose: str = ""
+    labels: dict[str, Any] = field(default_factory=dict)
+    answers: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    full: str | None = None
+    id: Any = None
+
+
+@dataclass(frozen=True)
+class Thread:
+    """A conversation with everything in it, oldest first, and its open and past flags."""
+
+    conversation: Conversation
+    member: Member | None
+    entries: list[Entry]
+    flags: list[Flag]
+    earlier: bool
+    """Whether there is more before the first entry."""
+
+
+def read(session: Session, coordinator: Coordinator, conversation_id: UUID, *, limit: int = 200) -> Thread:
+    """The newest `limit` messages of a conversation with what they answer. Raises NotFound."""
+    conversation = access.require_conversation(session, coordinator, conversation_id)
+    member = session.get(Member, conversation.member_id) if conversation.member_id else None
+    messages = list(
+        session.scalars(
+            select(Message)
+            .where(Message.conversation_id == conversation.id)
+            .options(joinedload(Message.coordinator))
+            .order_by(Message.at.desc(), Message.id.desc())
+            .limit(limit)
+        )
+    )
+    since = messages[-1].at if len(messages) == limit else None
+    entries = _messages(session, messages) + _notes(session, conversation.id, since)
+    if member is not None:
+        entries += _campaigns(session, member, since, limit)
+    flags = session.scalars(select(Flag).where(Flag.conversation_id == conversation.id).order_by(Flag.opened_at.desc()))
+    entries.sort(key=lambda entry: entry.at)
+    return Thread(conversation, member, entries, list(flags), earlier=since is not None)
+
+
+def note_reading(session: Session, coordinator: Coordinator, conversation: Conversation) -> None:
+    """Reading a member's words is audited (DESIGN section 8); the caller writes, since a GET may only read."""
+    audit.record(session, str(coordinator.id), "conversation.read", conversation)
+
+
+def _messages(session: Session, messages: list[Message]) -> list[Entry]:
+    ids = [m.id for m in messages]
+    sent: dict[UUID, tuple[DeliveryState, str | None]] = {
+        message_id: (state, reason)
+        for message_id, state, reason in session.execute(
+            select(Delivery.message_id, Delivery.state, Delivery.reason).where(Delivery.message_id.in_(ids))
+        )
+        if message_id
+    }
+    files: dict[UUID, list[Attachment]] = {}
+    for attachment in session.scalars(select(Attachment).where(Attachment.message_id.in_(ids))):
+        files.setdefault(attachment.message_id, []).append(attachment)
+    answered = _answered(session, [m.answers_delivery_id for m in messages if m.answers_delivery_id])
+    entries = []
+    for m in messages:
+        state, reason = sent.get(m.id, ("", None))
+        entries.append(
+            Entry(
+                kind="in" if m.direction == Direction.IN else "out",
+                at=m.at,
+                body=m.body,
+                channel=m.channel,
+                subject=m.subject or "",
+                author=m.coordinator.name if m.coordinator else "",
+                state=state,
+                reason=reason or "",
+                automatic=m.automatic,
+                purpose=m.purpose or "",
+                labels=m.labels,
+                answers=answered.get(m.answers_delivery_id or 0, ""),
+                attachments=tuple(files.get(m.id, ())),
+                full=m.body_full,
+                id=m.id,
+            )
+        )
+    return entries
+
+
+def _answered(session: Session, delivery_ids: list[int]) -> dict[int, str]:
+    """The name of the campaign that each delivery belongs to."""
+    rows: Any = session.execute(
+        select(Delivery.id, Campaign.name)
+        .join(Campaign, Campaign.id == Delivery.campaign_id)
+        .where(Delivery.id.in_(delivery_ids))
+    )
+    return dict(rows.all())
+
+
+def _campaigns(session: Session, member: Member, since: datetime | None, limit: int) -> list[Entry]:
+    """What campaigns sent to this member: a line each with the words as composed."""
+    statement = (
+        select(Delivery, Campaign, CampaignContent.body)
+        .join(Campaign, Campaign.id == Delivery.campaign_id)
+        .outerjoin(
+            CampaignContent,
+            (CampaignContent.campaign_id == Campaign.id)
+            & (CampaignContent.channel == Delivery.channel)
+            & (CampaignContent.language == member.language),
+        )
+        .where(Delivery.member_id == member.id, Delivery.sending_at.is_not(None))
+        .order_by(Delivery.sending_at.desc())
+        .limit(limit)
+    )
+    if since is not None:
+        statement = statement.where(Delivery.sending_at > since)
+    return [
+        Entry(
+            kind="campaign", at=delivery.sending_at or clock.now(), body=body or "", channel=delivery.channel,
+            subject=campaign.name, state=delivery.state, reason=delivery.reason or "", purpose=campaign.kind,
+            id=campaign.id,
+        )
+        for delivery, campaign, body in session.execute(statement)
+    ]  # fmt: skip
+
+
+def _notes(session: Session, conversation_id: UUID, since: datetime | None) -> list[Entry]:
+    statement = select(Note).where(Note.conversation_id == conversation_id).options(joinedload(Note.coordinator))
+    if since is not None:
+        statement = statement.where(Note.at > since)
+    return [
+        Entry("note", note.at, note.body, author=note.coordinator.name if note.coordinator else "", id=note.id)
+        for note in session.scalars(statement)
+    ]
