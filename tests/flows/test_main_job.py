@@ -60,7 +60,7 @@ def test_a_story_reaches_phone_and_mailbox_and_me_too_is_heard(world: World) -> 
     assert "Hi Ben, I used to feel like that." in mail["text"]
     assert "12 Lantern Lane" in mail["text"]
     assert "12 Lantern Lane" in mail["html"]
-    assert mail["headers"]["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert dict(mail["headers"])["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert states(campaign) == {"delivered": 2}
 
     world.text(ANA, "me too")

@@ -224,7 +224,7 @@ def _due_by_zone(session: Session, campaign: Campaign) -> Any:
         earliest = max(start_, zones.local_moment(zone.name, campaign.local_time or "")) if local else start_
         rows.append((zone.name, next_opening(earliest, zone.offset_min, zone.offset_max, *window)))
     due_type = Delivery.__table__.c.due_at.type
-    return values(column("zone", String), column("due", due_type), name="zone_due").data(rows)
+    return values(column("zone", String), column("due", due_type), name="zone_due").data(rows).cte("zone_due")
 
 
 def _asks(session: Session, campaign: Campaign) -> Asks | None:

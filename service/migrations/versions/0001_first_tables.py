@@ -210,6 +210,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_zones")),
     )
     op.create_table(
+        "access_codes",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("member_id", sa.Uuid(), nullable=False),
+        sa.Column("channel", sa.String(24), nullable=False),
+        sa.Column("link_channel", sa.String(24), nullable=False),
+        sa.Column("code_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["member_id"], ["members.id"], name=op.f("fk_access_codes_member_id_members"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_access_codes")),
+    )
+    with op.batch_alter_table("access_codes", schema=None) as batch_op:
+        batch_op.create_index("ix_access_codes_member", ["member_id", "created_at"], unique=False)
+
+    op.create_table(
         "addresses",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("member_id", sa.Uuid(), nullable=False),
@@ -794,7 +813,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("state = 'queued'"),
             postgresql_where=sa.text("state = 'queued'"),
         )
-        batch_op.create_index("ix_deliveries_member", ["member_id", "sent_at"], unique=False)
+        batch_op.create_index("ix_deliveries_member", ["member_id", "sending_at"], unique=False)
         batch_op.create_index("ix_deliveries_message", ["message_id"], unique=False)
         batch_op.create_index(
             "ix_deliveries_open",

@@ -1,0 +1,1 @@
+"""Whole stories of coming in, being left in peace, and going."""
