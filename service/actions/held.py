@@ -106,7 +106,7 @@ def check_access_code(member_id: UUID, link_channel: ChannelName, code: str) -> 
         if row is None or row.used_at is not None or row.expires_at <= clock.now():
             raise LinkExpired("This code is too old. Ask for a new one.")
         if row.tries >= TRIES:
-            raise TooMany("That were too many tries. Ask for a new code.")
+            raise TooMany("Those were too many tries. Ask for a new code.")
         row.tries += 1
         wrong = not hmac.compare_digest(row.code_hash, _digest(row.id, "".join(code.split())))
         if not wrong:

@@ -49,7 +49,8 @@ def check(ip: str | None, addresses: Mapping[ChannelName, str]) -> None:
 
 def _over(counted: list[tuple[RateLimitItem, str, str]]) -> list[str]:
     """Count everything, also what comes after a refusal; which kinds of limit are passed."""
-    limiter, own = _limiters(config.current().redis)
+    settings = config.current()
+    limiter, own = _limiters(settings.redis, settings.database)
     refused = set()
     for limit, kind, value in counted:
         try:
@@ -63,8 +64,8 @@ def _over(counted: list[tuple[RateLimitItem, str, str]]) -> list[str]:
 
 
 @lru_cache(maxsize=4)
-def _limiters(redis_url: str) -> tuple[FixedWindowRateLimiter, FixedWindowRateLimiter]:
-    """The limiter that all processes share, and this process's own for when Redis is away."""
+def _limiters(redis_url: str, _database: str) -> tuple[FixedWindowRateLimiter, FixedWindowRateLimiter]:
+    """The limiter that all processes of an installation share, and this process's own for when Redis is away."""
     storage = storage_from_string(
         redis_url.replace("unix://", "redis+unix://", 1),
         wrap_exceptions=True,

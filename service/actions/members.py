@@ -209,7 +209,7 @@ class Confirmation:
 def confirmation(token: str) -> Confirmation:
     """Whom a confirmation link is for, for the page with the button. Raises LinkExpired, NotFound."""
     with reading() as session:
-        return _confirmation(_address_of(session, token))
+        return _confirmation(session, _address_of(session, token))
 
 
 def confirm_by_link(token: str, ip: str | None) -> Confirmation:
@@ -220,12 +220,12 @@ def confirm_by_link(token: str, ip: str | None) -> Confirmation:
     with transaction() as session:
         address = _address_of(session, token)
         member, channel = address.member, ChannelName(address.channel)
-        before = _confirmation(address).done
+        before = address.verified_at is not None
         if not consent.confirm(session, member, channel, source="link in a mail", evidence=str(address.id), ip=ip):
             raise LinkExpired("This link no longer works. Write to us, or answer START to any of our messages.")
         if not before:
             welcome(session, member, channel)
-        return _confirmation(address)
+        return _confirmation(session, address)
 
 
 def _address_of(session: Session, token: str) -> Address:
@@ -236,11 +236,11 @@ def _address_of(session: Session, token: str) -> Address:
     return address
 
 
-def _confirmation(address: Address) -> Confirmation:
+def _confirmation(session: Session, address: Address) -> Confirmation:
     return Confirmation(
         member_id=address.member_id,
         channel=address.channel,
         shown=contacts.mask(address.channel, address.value),
         locale=address.member.locale,
-        done=address.verified_at is not None,
+        done=address.verified_at is not None and not consent.suppressed(session, address.channel, address.value),
     )

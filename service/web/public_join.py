@@ -10,7 +10,7 @@ from werkzeug.datastructures import MultiDict
 
 from service import config, db
 from service.actions import consent_wording, contacts, gatherings, member_links, members
-from service.errors import Invalid
+from service.errors import Invalid, TooMany
 from service.models.gatherings import Circle, Openness
 from service.models.members import ChannelName, Topic
 from service.web import languages, public_words
@@ -35,6 +35,8 @@ def join() -> ResponseReturnValue:
     except members.NotValid as problem:
         errors = {e.field or "": public_words.said(e) for e in reversed(problem.errors)}
         return _form(request.form, errors, 422)
+    except TooMany as refused:
+        return _form(request.form, {"": public_words.said(refused)}, refused.status)
     return redirect(url_for("public.thanks", by=",".join(result.channels)))
 
 
