@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service import clock
 from service.channels.base import Outcome, Result, SendError, Text
 from service.channels.errors import TWILIO_CODES
+from service.channels.transport import form
 from service.channels.twilio import TwilioSender
 from service.config import Settings
 
@@ -352,6 +355,13 @@ def test_redacting_and_deleting(make: Any, provider: Any) -> None:
 def test_a_base_address_with_a_path_is_kept(make: Any, provider: Any) -> None:
     one(make(twilio_api_url=provider.url + "/stand-in/"))
     assert urlsplit(provider.requests[0].path).path.startswith("/stand-in/2010-04-01/Accounts/")
+
+
+@given(
+    st.dictionaries(st.sampled_from(["To", "Body", "Tag"]), st.one_of(st.text(), st.integers(), st.lists(st.text())))
+)
+def test_forms_are_written_as_the_standard_library_writes_them(data: dict[str, Any]) -> None:
+    assert form(data) == urlencode(data, doseq=True).encode()
 
 
 def test_the_words_of_a_text_are_in_no_representation() -> None:
