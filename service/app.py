@@ -6,13 +6,14 @@ from jinja2 import StrictUndefined
 from sqlalchemy import make_url
 
 from service import config, db, logs
-from service.web import assets, auth, errors, health, languages, limits, security, shell, times, webhooks
+from service.web import api, assets, auth, errors, health, languages, limits, public, security, shell, times, webhooks
 from service.web.console import alerts
 
 BLUEPRINTS = (
     health.bp,
     assets.bp,
     auth.bp,
+    public.bp,
     alerts.bp,
     webhooks.bp,
 )
@@ -28,7 +29,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     if db.current().url != make_url(settings.database):
         db.connect(settings.database)
 
-    app = Flask("service", template_folder=str(config.TEMPLATES), static_folder=str(config.STATIC))
+    app = api.make_app("service", template_folder=str(config.TEMPLATES), static_folder=str(config.STATIC))
     app.jinja_options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = assets.YEAR  # addresses carry a fingerprint
     security.init_app(app, settings)
@@ -40,4 +41,5 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     errors.init_app(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
+    api.init_app(app)
     return app
