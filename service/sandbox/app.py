@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 from service import config, logs
 from service.config import Settings
 from service.errors import DomainError
-from service.sandbox import control, dispatcher, page, page_posts, sendgrid_api, sendgrid_check, twilio_api
+from service.sandbox import control, dispatcher, page_parts, page_posts, sendgrid_api, sendgrid_check, twilio_api
 from service.sandbox.store import open_store
 
 log = logs.get("sandbox")
@@ -53,7 +53,7 @@ def create_sandbox(settings: Settings | None = None) -> Flask:
     for blueprint in (twilio_api.api, sendgrid_api.api, control.api):
         csrf.exempt(blueprint)
         app.register_blueprint(blueprint)
-    app.register_blueprint(page.pages)
+    app.register_blueprint(page_parts.pages)
     app.register_blueprint(page_posts.posts)
     app.before_request(_this_machine_only)
     app.after_request(_headers)
@@ -89,7 +89,8 @@ def _loopback(host: str) -> bool:
 def _headers(response: Response) -> Response:
     response.headers.setdefault("Content-Security-Policy", CSP)
     response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "no-referrer"
+    # Not "no-referrer": with that, a browser sends `Origin: null` with our own forms, and they would be refused.
+    response.headers["Referrer-Policy"] = "same-origin"
     if not request.path.startswith(("/static", "/vendor")):
         response.headers["Cache-Control"] = "no-store"
     return response

@@ -5,7 +5,16 @@ from werkzeug.wrappers import Response
 
 from service.errors import Conflict, Invalid
 from service.sandbox import acts, inbound, provoke
-from service.sandbox.page import contact, current_store, link_to, show_mail, show_new, show_phone, show_trouble
+from service.sandbox.page import (
+    contact,
+    link_to,
+    show_mail,
+    show_new,
+    show_phone,
+    show_thread,
+    show_trouble,
+)
+from service.sandbox.page_parts import current_store
 from service.sandbox.store import reset
 
 posts = Blueprint("post", __name__)
@@ -29,6 +38,8 @@ def text(number: str) -> Answer:
         inbound.text_from(current_store(), number, body)
     except Invalid as error:
         return show_phone(number, 422, body=body, error=error.message, field=error.field)
+    if request.headers.get("HX-Request"):  # the thread alone, so that a draft in the box stays
+        return show_thread(number)
     return _see(url_for("page.phone", number=number))
 
 

@@ -25,8 +25,15 @@
   if (box && matchMedia("(min-width: 48rem)").matches) box.focus({ preventScroll: true });
 
   document.body.addEventListener("htmx:beforeSwap", (event) => {
-    if (event.detail.target.id === "thread") follow = atEnd();
-    event.detail.target.dataset.before = event.detail.target.dataset.count || "";
+    if (event.detail.target.id === "thread") follow = atEnd() || event.detail.requestConfig.verb === "post";
+  });
+  // A quick answer leaves alone what is being written; what was sent from the box leaves the box.
+  document.getElementById("compose")?.addEventListener("htmx:afterRequest", (event) => {
+    const { successful, requestConfig } = event.detail;
+    if (requestConfig.elt.id !== "compose") return;
+    document.getElementById("send-error").hidden = successful;
+    if (successful && !requestConfig.formData.has("quick")) box.value = "";
+    box.focus({ preventScroll: true });
   });
   document.body.addEventListener("htmx:load", (event) => {
     const part = event.detail.elt;
@@ -40,19 +47,21 @@
 
   // A screen reader hears that something came, not the whole thread again.
   const counts = {};
+  for (const part of document.querySelectorAll("#thread, #mails")) counts[part.id] = Number(part.dataset.count);
   function announce(part) {
     const now = Number(part.dataset.count);
     if (part.id in counts && now > counts[part.id]) {
-      document.getElementById("news").textContent = part.id === "thread" ? "A new text" : "A new mail";
+      const news = document.getElementById("news");
+      news.textContent = "";
+      setTimeout(() => { news.textContent = part.id === "thread" ? "A new text" : "A new mail"; }, 100);
     }
     counts[part.id] = now;
   }
 
   document.addEventListener("keydown", (event) => {
-    const box = event.target;
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing && box.matches && box.matches("[data-send-on-enter]")) {
+    if (event.target === box && event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
-      box.form.requestSubmit();
+      box.form.requestSubmit(box.form.querySelector(".btn"));
     }
   });
 })();
