@@ -260,7 +260,7 @@ def enter_opt_out(
     session: Session,
     member: Member,
     *,
-    coordinator_id: UUID,
+    coordinator_id: UUID | str,
     how: str,
     channel: ChannelName | None = None,
     topics: Collection[Topic] = (),

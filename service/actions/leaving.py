@@ -42,13 +42,13 @@ _SCAN = 1000
 
 def opt_out_by_staff(
     member_id: UUID,
-    coordinator_id: UUID,
+    coordinator_id: UUID | str,
     how: str,
     *,
     channel: ChannelName | None = None,
     topics: Collection[Topic] = (),
 ) -> None:
-    """Enter a stop that somebody told us by phone or in person (`how`). Raises NotFound."""
+    """Enter a stop that somebody told us by phone or in person (`how`), or that a program passes on. Raises NotFound."""
     with transaction() as session:
         member = existing(session, member_id)
         consent.enter_opt_out(session, member, coordinator_id=coordinator_id, how=how, channel=channel, topics=topics)

@@ -71,9 +71,9 @@ def unsuppress(session: Session, channel: ChannelName, value: str) -> bool:
     return bool(gone.rowcount)  # type: ignore[attr-defined]
 
 
-def staff(coordinator_id: UUID) -> str:
-    """How a coordinator is named in the ledger."""
-    return f"coordinator:{coordinator_id}"
+def staff(coordinator_id: UUID | str) -> str:
+    """How whoever acted for a member is named in the ledger: a coordinator by id, a program as `api:ID`."""
+    return coordinator_id if isinstance(coordinator_id, str) else f"coordinator:{coordinator_id}"
 
 
 def ended_by_stop_all(session: Session, member_id: UUID, channel: ChannelName) -> set[Topic]:

@@ -9,7 +9,7 @@ import click
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from service import config, logs
-from service.cli import admin, campaign, coordinator, demo, run, sweep
+from service.cli import admin, api_key, campaign, coordinator, demo, members, run, sweep
 from service.cli.understand import understand
 from service.errors import ConfigurationError, DomainError
 
@@ -56,7 +56,9 @@ COMMANDS: tuple[click.Command, ...] = (
     admin.db,
     admin.keys,
     admin.doctor,
+    api_key.api_key,
     coordinator.coordinator,
+    members.members,
     campaign.campaign,
     sweep.sweep,
     understand,

@@ -214,7 +214,7 @@ def _single(message: Message, c: Claimed) -> EmailRequest:
     reader = writing.reader_of(c)
     brand = writing.layout(reader.language, discreet=c.discreet)
     subject = message.subject or outbox.NEUTRAL.get(reader.language, outbox.NEUTRAL["en"])["subject"]
-    compiled = email.compile_email(_literal(subject), _literal(message.body), layout=brand)
+    compiled = email.compile_email(writing.literal(subject), writing.literal(message.body), layout=brand)
     headers: dict[str, str] = {}
     values: dict[str, str | None] = {"preferences_url": None, "unsubscribe_url": None}
     if c.member_id:
@@ -241,11 +241,6 @@ def _single(message: Message, c: Claimed) -> EmailRequest:
         from_name=writing.from_name(reader.language, c.discreet),
         category=c.purpose,
     )
-
-
-def _literal(text: str) -> str:
-    """Words that were written already: braces in them are not template code."""
-    return "{% raw %}" + text.replace("{% endraw %}", "") + "{% endraw %}"
 
 
 def _sleep(seconds: float) -> None:

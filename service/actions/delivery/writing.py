@@ -3,6 +3,7 @@
 A campaign's templates and content are loaded once per drain; only what differs between members is made per message.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,8 +17,8 @@ from sqlalchemy.orm import Session, selectinload
 
 from service import clock, config, links
 from service.actions import member_links, outbox, times
-from service.actions.outbox import NEUTRAL
 from service.actions.delivery.claims import Claimed
+from service.actions.outbox import NEUTRAL
 from service.channels import email, render
 from service.channels.base import Text
 from service.errors import Invalid
@@ -230,9 +231,38 @@ def compiled(pack: Pack, language: str, discreet: bool) -> email.CompiledEmail:
     key = (content.id, discreet)
     if key not in pack.compiled:
         subject = NEUTRAL.get(language, NEUTRAL["en"])["subject"] if discreet else content.subject
-        brand = layout(language, discreet=discreet)
-        pack.compiled[key] = email.compile_email(subject or pack.campaign.name, content.body, layout=brand)
+        pack.compiled[key] = email.compile_email(
+            subject or pack.campaign.name,
+            _with_long_parts(pack, content.body),
+            layout=layout(language, discreet=discreet),
+            constants=_shared_values(pack),
+        )
     return pack.compiled[key]
+
+
+def _with_long_parts(pack: Pack, body: str) -> str:
+    """The story's or tool's own Markdown in place of its field: reviewed words keep their paragraphs and emphasis."""
+    parts = {
+        "story_body": pack.story.body_email if pack.story else None,
+        "tool_body": pack.tool.body_email if pack.tool else None,
+    }
+    for name, markdown in parts.items():
+        if markdown:
+            words = literal(markdown).replace("\\", r"\\")  # a backslash means something in a replacement
+            body = re.sub(r"\{\{\s*" + name + r"\s*\}\}", words, body)
+    return body
+
+
+def literal(text: str) -> str:
+    """Words that were written already: braces in them are not template code."""
+    return "{% raw %}" + text.replace("{% endraw %}", "") + "{% endraw %}"
+
+
+def _shared_values(pack: Pack) -> dict[str, str | None]:
+    """Fields that are the same for every reader of an email."""
+    everybody = Reader(None, "", "en", "UTC", "")
+    shared = context(pack, everybody, ChannelName.EMAIL, ())
+    return {name: value for name, value in shared.items() if name not in ("first_name", "session_day", "session_time")}
 
 
 def from_name(language: str, discreet: bool) -> str:
