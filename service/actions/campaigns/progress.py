@@ -1,26 +1,26 @@
-"""How far campaigns are, what replies to expect, and when one is done."""
+"""How far campaigns are, and when one is done."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import ColumnElement, case, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from service import clock, db
-from service.models.campaigns import Campaign, CampaignKind, CampaignState, Delivery, DeliveryState
-from service.models.staff import Coordinator, DutyShift
+from service.models.campaigns import Campaign, CampaignState, Delivery, DeliveryState
 
 OPEN = (DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.UNKNOWN)
-REPLY_RATE: dict[CampaignKind, float] = {
-    CampaignKind.CHECKIN: 0.35,
-    CampaignKind.INVITE: 0.45,
-    CampaignKind.STORY: 0.12,
-    CampaignKind.TOOL: 0.05,
-    CampaignKind.ANNOUNCEMENT: 0.05,
+WINDOW = timedelta(seconds=60)
+"""The pace is what left in this time."""
+SHELVES: dict[str, tuple[CampaignState, ...]] = {
+    "all": tuple(CampaignState),
+    "drafts": (CampaignState.DRAFT,),
+    "on-their-way": (CampaignState.SCHEDULED, CampaignState.SENDING, CampaignState.PAUSED),
+    "finished": (CampaignState.FINISHED, CampaignState.CANCELLED),
 }
-"""Replies per message within two days, where this installation has no history of its own: a cautious guess."""
+"""The views of the list of campaigns."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Progress:
     waiting: dict[str, int]
     failed: dict[str, int]
     by_channel: dict[str, int]
+    last_minute: int = 0
+    """Copies that began to leave within WINDOW."""
 
     @property
     def total(self) -> int:
@@ -48,11 +50,24 @@ class Progress:
         """Copies that have left us."""
         return self.total - self.open - self.states.get(DeliveryState.SKIPPED, 0)
 
+    @property
+    def ready(self) -> int:
+        """Copies that wait for nothing but their turn."""
+        return self.states.get(DeliveryState.QUEUED, 0) - sum(self.waiting.values())
+
+    def seconds_left(self, begun: datetime | None) -> float | None:
+        """About how long until everything that may leave has left, at the pace of the last minute; None: unknown."""
+        if not self.ready:
+            return 0.0
+        span = min(WINDOW.total_seconds(), (clock.now() - begun).total_seconds()) if begun else 0.0
+        return self.ready * max(span, 1.0) / self.last_minute if self.last_minute else None
+
 
 def progress(session: Session, campaign_id: UUID) -> Progress:
     """Count one campaign's messages by state and reason; one pass over the index of the campaign."""
+    lately = func.sum(case((Delivery.sending_at > clock.now() - WINDOW, 1), else_=0))
     rows = session.execute(
-        select(Delivery.state, Delivery.reason, Delivery.error_code, Delivery.channel, func.count())
+        select(Delivery.state, Delivery.reason, Delivery.error_code, Delivery.channel, func.count(), lately)
         .where(Delivery.campaign_id == campaign_id)
         .group_by(Delivery.state, Delivery.reason, Delivery.error_code, Delivery.channel)
     )
@@ -61,7 +76,9 @@ def progress(session: Session, campaign_id: UUID) -> Progress:
     waiting: dict[str, int] = {}
     failed: dict[str, int] = {}
     channels: dict[str, int] = {}
-    for state, reason, code, channel, count in rows:
+    last_minute = 0
+    for state, reason, code, channel, count, late in rows:
+        last_minute += int(late or 0)
         _add(states, state, count)
         _add(channels, channel, count)
         if state == DeliveryState.SKIPPED:
@@ -70,23 +87,43 @@ def progress(session: Session, campaign_id: UUID) -> Progress:
             _add(waiting, reason, count)
         elif state in (DeliveryState.FAILED, DeliveryState.UNDELIVERED, DeliveryState.BOUNCED):
             _add(failed, code or reason or "other", count)
-    return Progress(states, skipped, waiting, failed, channels)
+    return Progress(states, skipped, waiting, failed, channels, last_minute)
 
 
 def _add(counts: dict[str, int], key: str, count: int) -> None:
     counts[str(key)] = counts.get(str(key), 0) + count
 
 
+def done_of(session: Session, campaign_ids: Sequence[UUID]) -> dict[UUID, tuple[int, int]]:
+    """(settled, all) copies of each campaign: for the small bars of a list."""
+    open_ = func.sum(case((Delivery.state.in_(OPEN), 1), else_=0))
+    rows = session.execute(
+        select(Delivery.campaign_id, func.count(), open_)
+        .where(Delivery.campaign_id.in_(campaign_ids))
+        .group_by(Delivery.campaign_id)
+    )
+    return {campaign_id: (total - int(unsettled), total) for campaign_id, total, unsettled in rows if campaign_id}
+
+
 def recent(
-    session: Session, *, before: UUID | None = None, limit: int = 20, circle_ids: Sequence[UUID] | None = None
+    session: Session,
+    *clauses: ColumnElement[bool],
+    shelf: str = "all",
+    before: UUID | None = None,
+    after: UUID | None = None,
+    limit: int = 20,
 ) -> list[Campaign]:
-    """Campaigns, newest first; `before` pages backwards. `circle_ids` limits to those circles (None: all)."""
-    statement = select(Campaign).order_by(Campaign.id.desc()).limit(limit)
+    """Campaigns of a shelf, newest first: the page behind (older than) `before`, or the one in front of `after`.
+
+    `clauses` limit what may be seen: `access.access_campaigns(coordinator)`.
+    """
+    statement = select(Campaign).where(Campaign.state.in_(SHELVES[shelf]), *clauses).limit(limit)
+    if after:
+        newer = session.scalars(statement.where(Campaign.id > after).order_by(Campaign.id))
+        return list(newer)[::-1]
     if before:
         statement = statement.where(Campaign.id < before)
-    if circle_ids is not None:
-        statement = statement.where(Campaign.circle_id.in_(circle_ids))
-    return list(session.scalars(statement))
+    return list(session.scalars(statement.order_by(Campaign.id.desc())))
 
 
 def finish_done() -> int:
@@ -100,52 +137,3 @@ def finish_done() -> int:
             .execution_options(synchronize_session=False)
         )
         return int(result.rowcount)  # type: ignore[attr-defined]
-
-
-@dataclass(frozen=True)
-class ExpectedReplies:
-    """How many answers a campaign may bring, and who is there to read them."""
-
-    low: int
-    high: int
-    from_history: bool
-    on_duty: list[str]
-    gap_from: datetime | None
-    """The first moment in the two days after sending when nobody is on duty; None if somebody always is."""
-
-
-def expected_replies(
-    session: Session, kind: CampaignKind, people: int, when: datetime | None = None
-) -> ExpectedReplies:
-    """What to expect in the two days after sending `people` messages of a kind, against the rota."""
-    begin = when or clock.now()
-    rate, history = _rate(session, kind)
-    shifts = session.execute(
-        select(DutyShift.starts_at, DutyShift.ends_at, Coordinator.name)
-        .join(Coordinator, Coordinator.id == DutyShift.coordinator_id)
-        .where(DutyShift.ends_at > begin, DutyShift.starts_at < begin + timedelta(days=2))
-        .order_by(DutyShift.starts_at)
-    ).all()
-    names = list(dict.fromkeys(name for start, _, name in shifts if start <= begin + timedelta(hours=12)))
-    gap = _first_gap([(s, e) for s, e, _ in shifts], begin, begin + timedelta(days=2))
-    return ExpectedReplies(round(people * rate * 0.6), -(-int(people * rate * 140) // 100), history, names, gap)
-
-
-def _rate(session: Session, kind: CampaignKind) -> tuple[float, bool]:
-    sent, answered = session.execute(
-        select(func.count(), func.count(Delivery.answered_at))
-        .join(Campaign, Campaign.id == Delivery.campaign_id)
-        .where(Campaign.kind == kind, Delivery.sending_at > clock.now() - timedelta(days=90))
-    ).one()
-    return (answered / sent, True) if sent >= 100 else (REPLY_RATE[kind], False)
-
-
-def _first_gap(shifts: Sequence[tuple[datetime, datetime]], begin: datetime, end: datetime) -> datetime | None:
-    covered = begin
-    for start, stop in sorted(shifts):
-        if start > covered:
-            return covered
-        covered = max(covered, stop)
-        if covered >= end:
-            return None
-    return covered if covered < end else None

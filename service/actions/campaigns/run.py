@@ -27,7 +27,8 @@ from sqlalchemy.orm import Session
 from service import clock, config, db, queue
 from service.actions import audience as audiences
 from service.actions import audit, zones
-from service.actions.campaigns.compose import get, problems
+from service.actions.campaigns.checking import problems
+from service.actions.campaigns.compose import get
 from service.actions.delivery.rules import next_opening
 from service.errors import Conflict, Invalid
 from service.models.campaigns import (
@@ -84,12 +85,18 @@ def start(
         campaign.schedule, campaign.local_time, campaign.override = schedule, local, override
         campaign.scheduled_at = _first_moment(session, schedule, at, local, now)
         if campaign.scheduled_at < now - timedelta(minutes=1):
-            raise Invalid("That time has passed. Choose a later one, or send now.", field="at")
+            raise Invalid(_too_late(schedule), field="at")
         campaign.expires_at = _expiry(session, campaign)
         campaign.state = CampaignState.SCHEDULED
         campaign.updated_at = now
         audit.record(session, actor, "campaign.start", campaign)
         queue.ring_after(session, "start_campaigns")
+
+
+def _too_late(schedule: Schedule) -> str:
+    if schedule == Schedule.LOCAL:
+        return "For some members that hour has passed already: their clocks are ahead. Choose a later hour or day."
+    return "That time has passed. Choose a later one, or send now."
 
 
 def _first_moment(
@@ -98,7 +105,10 @@ def _first_moment(
     if schedule == Schedule.AT and at:
         return at
     if schedule == Schedule.LOCAL and local:
-        return min((zones.local_moment(z, local) for z in _zones_in_use(session)), default=now)
+        try:
+            return min((zones.local_moment(z, local) for z in _zones_in_use(session)), default=now)
+        except ValueError:
+            raise Invalid("Choose a day and an hour, such as 2026-11-30 and 18:30.", field="at") from None
     if schedule != Schedule.NOW:
         raise Invalid("Choose a day and an hour.", field="at")
     return now
