@@ -75,9 +75,11 @@ def normal(channel: ChannelName, value: str) -> str:
         if channel == ChannelName.EMAIL:
             return email(value)
         number = phonenumbers.parse(value, config.current().default_country)
-        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        if phonenumbers.is_possible_number(number):  # a short code is not
+            return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     except (Invalid, NumberParseException):
-        return unicodedata.normalize("NFC", value).lower()
+        pass
+    return unicodedata.normalize("NFC", value).lower()
 
 
 def country_of(number: str) -> str:

@@ -109,11 +109,9 @@ def finish_join_by_text(
 
 def decline_join(session: Session, phone: str) -> bool:
     """Somebody who is under 18, or would rather not: forgets the JOIN; whether there was one."""
-    joining = session.get(Joining, db.blind_index(SMS, contacts.normal(SMS, phone)))
-    if joining is None:
-        return False
-    session.delete(joining)
-    return True
+    digest = db.blind_index(SMS, contacts.normal(SMS, phone))
+    gone = session.execute(delete(Joining).where(Joining.index_hash == digest))
+    return bool(gone.rowcount)  # type: ignore[attr-defined]
 
 
 def _known_joins(session: Session, member: Member, circle: Circle | None, event_id: int | None) -> TextJoin:
