@@ -51,6 +51,25 @@ def running(settings: Settings, tmp_path: Path) -> Iterator[tuple[str, subproces
     if process.poll() is None:
         process.kill()
     process.wait(10)
+    assert process.stderr
+    process.stderr.close()
+    wait_until(lambda: not answers(url), 5)  # its worker never outlives it, not even a kill -9
+
+
+def answers(url: str) -> bool:
+    """Whether anything listens there."""
+    try:
+        requests.get(url, timeout=2)
+    except requests.ConnectionError:
+        return False
+    return True
+
+
+def test_killed_it_leaves_nothing_behind(running: tuple[str, subprocess.Popen[bytes]]) -> None:
+    url, process = running
+    assert answers(url)
+    process.kill()
+    wait_until(lambda: not answers(url), 5)
 
 
 @pytest.mark.slow
