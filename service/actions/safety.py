@@ -120,9 +120,22 @@ def page(session: Session, flag: Flag) -> int:
                 outbox.say_to(
                     session, channel, to, template, country="", language="en", purpose=Purpose.PAGE, context=extra
                 )
+    if not people or flag.pages >= EVERYBODY_AFTER:
+        _page_the_last_resort(session, template)
     flag.pages += 1
     flag.paged_at = now
     return len(people)
+
+
+def _page_the_last_resort(session: Session, template: str) -> None:
+    """SAFETY_PAGE_SMS and SAFETY_PAGE_EMAIL: where a page goes when no coordinator has answered, or there is none."""
+    settings = config.current()
+    extra = {"page_url": links.url("/console/inbox?folder=risk")}
+    for channel, to in ((ChannelName.SMS, settings.safety_page_sms), (ChannelName.EMAIL, settings.safety_page_email)):
+        if to and channel in settings.enabled_channels:
+            outbox.say_to(
+                session, channel, to, template, country="", language="en", purpose=Purpose.PAGE, context=extra
+            )
 
 
 def _whom(session: Session, pages: int, now: datetime) -> list[Coordinator]:
