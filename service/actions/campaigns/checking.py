@@ -117,7 +117,15 @@ def _content(session: Session, campaign: Campaign, content: CampaignContent) -> 
         found.append(Problem(field_name(content), f"Write the {_BY[content.channel]}; there is only a subject yet."))
     if content.channel == ChannelName.EMAIL and not content.subject.strip():
         found.append(Problem(field_name(content, "subject"), "Write a subject, so that people know what this is."))
+    if _unwelcome_me_too(session, campaign, content):
+        found.append(Problem(field_name(content), "This story takes no ME TOO: take the line that invites one out."))
     return found or _trial(session, campaign, content)
+
+
+def _unwelcome_me_too(session: Session, campaign: Campaign, content: CampaignContent) -> bool:
+    """No ME TOO on a story of suicide or assault (rule of conversation 12)."""
+    story = session.get(Story, campaign.story_id) if campaign.story_id else None
+    return story is not None and not story.me_too_allowed and writing.invites_me_too(content.body.upper())
 
 
 def _unfilled(campaign: Campaign, source: str, name: str) -> list[Problem]:

@@ -4,6 +4,7 @@ A campaign's templates and content are loaded once per drain; only what differs 
 """
 
 import re
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -31,6 +32,7 @@ from service.models.staff import Coordinator
 
 STOP_LINE_EVERY = timedelta(days=28)
 """A text says how to stop on the first, and again when it has not for this long."""
+_WORD = re.compile(r"\w+")
 URL_FIELDS = frozenset(
     ["preferences_url", "unsubscribe_url", "rsvp_yes_url", "rsvp_no_url", "rsvp_maybe_url", "story_url"]
 )
@@ -164,9 +166,9 @@ def required_lines(pack: Pack, reader: Reader, body: str, introduced_at: datetim
     kind = pack.campaign.kind
     if kind == CampaignKind.CHECKIN and not ("1" in body and "5" in body):
         lines.append(outbox.wording("sms/checkin_scale.txt", reader.language, facts))
-    elif kind == CampaignKind.INVITE and "YES" not in upper and "SI" not in upper.replace("Í", "I").split():
+    elif kind == CampaignKind.INVITE and not {"YES", "SI", "SÍ"}.intersection(_WORD.findall(upper)):
         lines.append({"es": "¿Vienes? Responde SI, NO o QUIZAS."}.get(reader.language, "Reply YES, NO or MAYBE."))
-    elif kind == CampaignKind.STORY and pack.story and pack.story.me_too_allowed and not _invites_me_too(upper):
+    elif kind == CampaignKind.STORY and pack.story and pack.story.me_too_allowed and not invites_me_too(upper):
         lines.append({"es": "¿Te suena? Responde YO TAMBIEN."}.get(reader.language, "Felt this too? Reply ME TOO."))
     if introduced_at is None:
         lines.append(outbox.wording("sms/sms_footer_first.txt", reader.language, facts))
@@ -177,7 +179,8 @@ def required_lines(pack: Pack, reader: Reader, body: str, introduced_at: datetim
     return lines
 
 
-def _invites_me_too(upper: str) -> bool:
+def invites_me_too(upper: str) -> bool:
+    """Whether words (in capitals) ask for a ME TOO."""
     return "ME TOO" in upper or "YO TAMBI" in upper
 
 
