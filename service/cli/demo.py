@@ -24,12 +24,14 @@ SECRETS = "demo-secrets"
 _DATABASES = ("hearthline.db", "sandbox.db")
 _FOLDERS = ("valkey", "sandbox")
 _PATIENCE = 60.0
+_LEGIBLE = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
 @click.command()
 @click.option("--reset", is_flag=True, help="Forget the demo's members, messages and keys first.")
+@click.option("--members", default=0, metavar="N", help="Add made-up members until there are N, to see it at size.")
 @click.option("--no-seed", is_flag=True, hidden=True)
-def demo(reset: bool, no_seed: bool) -> None:
+def demo(reset: bool, members: int, no_seed: bool) -> None:
     """Start everything on this machine: web, workers, clock, and stand-ins for Twilio and SendGrid."""
     settings = config.current()
     data = settings.data_path
@@ -41,33 +43,35 @@ def demo(reset: bool, no_seed: bool) -> None:
         )
         try:
             _write(data / config.DEMO_ENV, stand_ins(settings))
-            _run(seeded=not no_seed)
+            _run(seeded=not no_seed, members=members)
         finally:
             (data / config.DEMO_ENV).unlink(missing_ok=True)
 
 
-def _run(*, seeded: bool) -> None:
+def _run(*, seeded: bool, members: int) -> None:
     os.environ["DATA_DIR"] = str(config.current().data_path)  # the children may not guess it from elsewhere
     config.use(None)
     settings = config.current()
     settings.require_ready()
-    sign_in = _prepare(seeded)
+    sign_in = _prepare(settings, seeded, members)
     supervisor.run(supervisor.demo_children(settings), every_turn=_greeter(settings, sign_in))
     click.echo("Everything has stopped. Your demo is kept: `hearthline demo` goes on, `--reset` starts afresh.")
 
 
-def _prepare(seeded: bool) -> tuple[str, str] | None:
+def _prepare(settings: Settings, seeded: bool, members: int) -> tuple[str, str] | None:
     """Migrate and seed; the coordinator's email and password."""
+    from service import seed
     from service.actions import database
 
     click.echo("Preparing the database …")
     database.upgrade()
     sign_in = None
     if seeded:
-        from service import seed
-
         click.echo("Inviting a fictional community …")
-        sign_in = seed.run()
+        sign_in = seed.run(_made_once(settings.data_path / SECRETS)["password"])
+    if members:
+        click.echo(f"Inviting more of them, until there are {members:,} …")
+        seed.many(members)
     db.dispose()  # no connection of ours may be open while the children start
     return sign_in
 
@@ -108,6 +112,7 @@ def _made_once(path: Path) -> dict[str, str]:
             "auth_token": secrets.token_hex(16),
             "messaging_service_sid": f"MG{secrets.token_hex(16)}",
             "api_key": f"SG.{secrets.token_urlsafe(16)}.{secrets.token_urlsafe(32)}",
+            "password": "-".join("".join(secrets.choice(_LEGIBLE) for _ in range(4)) for _ in range(3)),
         }
         _write_private(path, json.dumps(made))
     try:
