@@ -186,8 +186,10 @@ def _agreed(
 
 
 def _same_words(shown: str, expected: str) -> bool:
-    """An older version counts for a form that was open when the words changed."""
-    return shown.partition("/")[2] == expected.partition("/")[2]
+    """Whether both are for one channel and place. Either language counts (people read the page in one and want the
+    messages in the other), and an older version does for a form that was open when the words changed.
+    """
+    return shown.partition("/")[2].rpartition(".")[0] == expected.partition("/")[2].rpartition(".")[0]
 
 
 def _field_of(channel: ChannelName) -> str:
