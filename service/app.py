@@ -6,8 +6,22 @@ from jinja2 import StrictUndefined
 from sqlalchemy import make_url
 
 from service import config, db, logs
-from service.web import api, assets, auth, errors, health, languages, limits, public, security, shell, times, webhooks
-from service.web.console import alerts
+from service.web import (
+    api,
+    assets,
+    auth,
+    duty_page,
+    errors,
+    health,
+    languages,
+    limits,
+    public,
+    security,
+    shell,
+    times,
+    webhooks,
+)
+from service.web.console import alerts, inbox
 
 BLUEPRINTS = (
     health.bp,
@@ -15,6 +29,8 @@ BLUEPRINTS = (
     auth.bp,
     public.bp,
     alerts.bp,
+    duty_page.bp,
+    inbox.bp,
     webhooks.bp,
 )
 """Every page, webhook and API of the service. A new one is added here and nowhere else."""

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from service.errors import Forbidden, NotFound
 from service.models.campaigns import Campaign
-from service.models.conversations import Conversation
-from service.models.gatherings import Circle, CircleMembership, CircleStaff
+from service.models.conversations import Conversation, Flag
+from service.models.gatherings import Circle, CircleMembership, CircleStaff, GroupSession
 from service.models.members import Member
 from service.models.staff import Coordinator, Role
 
@@ -55,6 +55,20 @@ def access_conversations(coordinator: Coordinator) -> ColumnElement[bool]:
     return Conversation.member_id.in_(select(Member.id).where(access_members(coordinator)))
 
 
+def access_flags(coordinator: Coordinator) -> ColumnElement[bool]:
+    """A clause on Flag: those in conversations that they may read."""
+    if sees_everything(coordinator):
+        return true()
+    return Flag.conversation_id.in_(select(Conversation.id).where(access_conversations(coordinator)))
+
+
+def access_sessions(coordinator: Coordinator) -> ColumnElement[bool]:
+    """A clause on GroupSession: those of circles that they may see."""
+    if sees_everything(coordinator):
+        return true()
+    return GroupSession.circle_id.in_(select(Circle.id).where(access_circles(coordinator)))
+
+
 def access_campaigns(coordinator: Coordinator) -> ColumnElement[bool]:
     """A clause on Campaign: for a circle coordinator only those to their own circles."""
     if sees_everything(coordinator):
@@ -69,6 +83,30 @@ def require_conversation(session: Session, coordinator: Coordinator, conversatio
     )
     if found is None:
         raise NotFound("There is no such conversation, or it belongs to another circle.")
+    return found
+
+
+def require_flag(session: Session, coordinator: Coordinator, flag_id: UUID) -> Flag:
+    """The safety flag, if this coordinator may read its conversation. Raises NotFound."""
+    found = session.scalar(select(Flag).where(Flag.id == flag_id, access_flags(coordinator)))
+    if found is None:
+        raise NotFound("There is no such flag, or it belongs to another circle.")
+    return found
+
+
+def require_circle(session: Session, coordinator: Coordinator, circle_id: UUID) -> Circle:
+    """The circle, if this coordinator may see it. Raises NotFound."""
+    found = session.scalar(select(Circle).where(Circle.id == circle_id, access_circles(coordinator)))
+    if found is None:
+        raise NotFound("There is no such circle, or it is another coordinator's.")
+    return found
+
+
+def require_session(session: Session, coordinator: Coordinator, session_id: UUID) -> GroupSession:
+    """The session of a circle, if this coordinator may see that circle. Raises NotFound."""
+    found = session.scalar(select(GroupSession).where(GroupSession.id == session_id, access_sessions(coordinator)))
+    if found is None:
+        raise NotFound("There is no such session, or it belongs to another circle.")
     return found
 
 

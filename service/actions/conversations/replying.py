@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from service import clock, db
 from service.actions import access, audit, consent, outbox
+from service.actions.conversations import threads
 from service.errors import Conflict, Invalid, NotFound
 from service.models.campaigns import Purpose
 from service.models.conversations import Conversation, ConversationState, Direction, Message, Note
@@ -167,7 +168,14 @@ def mark_read(conversation_id: UUID, coordinator: Coordinator) -> None:
     with db.transaction() as session:
         conversation = access.require_conversation(session, coordinator, conversation_id)
         conversation.unread = 0
-        audit.record(session, str(coordinator.id), "conversation.read", conversation)
+        threads.note_reading(session, coordinator, conversation)
+
+
+def note_reading(conversation_id: UUID, coordinator: Coordinator) -> None:
+    """Only the audit's part of it: that the words were shown to somebody, whether or not their browser says so."""
+    with db.transaction() as session:
+        conversation = access.require_conversation(session, coordinator, conversation_id)
+        threads.note_reading(session, coordinator, conversation)
 
 
 def belongs_to(conversation_id: UUID, coordinator: Coordinator, member_id: UUID) -> UUID:

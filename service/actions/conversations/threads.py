@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from service import clock
 from service.actions import access, audit
+from service.actions.conversations import card
 from service.models.campaigns import Campaign, CampaignContent, Delivery, DeliveryState
 from service.models.conversations import (
     Attachment,
@@ -24,7 +25,7 @@ from service.models.conversations import (
     RiskTier,
 )
 from service.models.members import Member
-from service.models.staff import Coordinator
+from service.models.staff import AuditEntry, Coordinator
 
 PAGE = 30
 AUDIT_EVERY = timedelta(hours=1)
@@ -39,6 +40,7 @@ class Folder(StrEnum):
     SNOOZED = "snoozed"
     RESOLVED = "resolved"
     HELD = "held"
+    RISK = "risk"  # across the others: every conversation with an open safety flag
 
 
 def _in_folder(folder: Folder, coordinator: Coordinator) -> ColumnElement[bool]:
@@ -47,6 +49,8 @@ def _in_folder(folder: Folder, coordinator: Coordinator) -> ColumnElement[bool]:
         return waiting & (Conversation.assigned_to == coordinator.id)
     if folder == Folder.UNASSIGNED:
         return waiting & Conversation.assigned_to.is_(None)
+    if folder == Folder.RISK:
+        return Conversation.risk.is_not(None)
     return Conversation.state == ConversationState(folder.value)
 
 
@@ -82,6 +86,17 @@ def folder(
     order = (moment.desc(), Conversation.id.desc()) if newest_first else (moment.asc(), Conversation.id.asc())
     rows = session.execute(statement.order_by(rank, *order).limit(limit)).all()
     return _lines(session, [(conversation, name) for conversation, name in rows])
+
+
+def search(session: Session, coordinator: Coordinator, words: str, limit: int = PAGE) -> list[Line]:
+    """Conversations in any folder with whom `words` name: the beginning of a first name, a number, an address."""
+    members = {m.id: m.first_name for m in card.find_members(session, coordinator, words, limit)}
+    found = session.scalars(
+        select(Conversation)
+        .where(Conversation.member_id.in_(members), access.access_conversations(coordinator))
+        .order_by(_risk_rank(), func.coalesce(Conversation.last_in_at, Conversation.created_at).desc())
+    )
+    return _lines(session, [(c, members.get(c.member_id) if c.member_id else None) for c in found])
 
 
 def _risk_rank() -> ColumnElement[int]:
@@ -196,8 +211,16 @@ def read(session: Session, coordinator: Coordinator, conversation_id: UUID, *, l
 
 
 def note_reading(session: Session, coordinator: Coordinator, conversation: Conversation) -> None:
-    """Reading a member's words is audited (DESIGN section 8); the caller writes, since a GET may only read."""
-    audit.record(session, str(coordinator.id), "conversation.read", conversation)
+    """Reading a member's words is audited (DESIGN section 8), once an hour for each reader: a live page asks often."""
+    lately = select(AuditEntry.id).where(
+        AuditEntry.subject_type == "Conversation",
+        AuditEntry.subject_id == str(conversation.id),
+        AuditEntry.actor == str(coordinator.id),
+        AuditEntry.action == "conversation.read",
+        AuditEntry.at > clock.now() - AUDIT_EVERY,
+    )
+    if session.scalar(lately.limit(1)) is None:
+        audit.record(session, str(coordinator.id), "conversation.read", conversation)
 
 
 def _messages(session: Session, messages: list[Message]) -> list[Entry]:

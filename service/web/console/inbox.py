@@ -1,0 +1,76 @@
+"""The inbox: its addresses. The pages are put together in `inbox_page`; doing is in `inbox_acts`, flags in `inbox_flags`."""
+
+from uuid import UUID
+
+from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
+
+from service import db
+from service.actions.conversations import replying, threads
+from service.web.auth import me, signed_in
+from service.web.console import inbox_acts, inbox_flags, inbox_page, inbox_words
+
+bp = Blueprint("inbox", __name__, url_prefix="/console/inbox")
+
+
+@bp.context_processor
+def _words() -> dict[str, object]:
+    return {"words": inbox_words, "FOLDERS": inbox_page.FOLDERS}
+
+
+@bp.get("/")
+@signed_in
+def index() -> ResponseReturnValue:
+    """A folder, or what a search found; nothing opened."""
+    with db.reading() as session:
+        page = inbox_page.frame(session)
+        return render_template("console/inbox/index.html", **page)
+
+
+@bp.get("/list")
+@signed_in
+def rows() -> ResponseReturnValue:
+    """The list alone, for a page that renews itself; 204 while it is as the page has `seen` it."""
+    current = request.args.get("current", type=UUID)
+    with db.reading() as session:
+        page = inbox_page.frame(session, current)
+        if request.args.get("seen") == page["list_mark"]:
+            return "", 204
+        return render_template("console/inbox/_list.html", current=current, renewed=True, **page)
+
+
+@bp.get("/<uuid:conversation_id>")
+@signed_in
+def show(conversation_id: UUID) -> ResponseReturnValue:
+    """One conversation, with its list and its member beside it."""
+    return inbox_page.page_of(conversation_id)
+
+
+@bp.get("/<uuid:conversation_id>/thread")
+@signed_in
+def live(conversation_id: UUID) -> ResponseReturnValue:
+    """The conversation's words alone; 204 while they are as the page has `seen` them. What is typed stays."""
+    with db.reading() as session:
+        thread = threads.read(session, me(), conversation_id, limit=inbox_page.limit_asked())
+        if request.args.get("seen") == inbox_page.mark(thread):
+            return "", 204
+        page = inbox_page.thread_parts(session, thread)
+        html = render_template("console/inbox/_thread.html", renewed=True, current=conversation_id, **page)
+    replying.note_reading(conversation_id, me())
+    return html
+
+
+for _rule, _view in (
+    ("/<uuid:conversation_id>/read", inbox_acts.read),
+    ("/<uuid:conversation_id>/reply", inbox_acts.reply),
+    ("/<uuid:conversation_id>/note", inbox_acts.note),
+    ("/<uuid:conversation_id>/assign", inbox_acts.assign),
+    ("/<uuid:conversation_id>/snooze", inbox_acts.snooze),
+    ("/<uuid:conversation_id>/resolve", inbox_acts.resolve),
+    ("/<uuid:conversation_id>/reopen", inbox_acts.reopen),
+    ("/<uuid:conversation_id>/match", inbox_acts.match),
+    ("/flags/<uuid:flag_id>/acknowledge", inbox_flags.acknowledge),
+    ("/flags/<uuid:flag_id>/clear", inbox_flags.clear),
+):
+    bp.add_url_rule(_rule, view_func=_view, methods=["POST"])
+bp.add_url_rule("/flags", view_func=inbox_flags.flags)

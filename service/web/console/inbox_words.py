@@ -1,0 +1,136 @@
+"""What the inbox calls things: how a message fared, what was understood, how worried the screen was."""
+
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from service.actions.audience import REASONS
+from service.models.conversations import Flag, RiskTier
+
+_FARED = {
+    "queued": ("waiting to leave", "plain"),
+    "sending": ("leaving", "live"),
+    "unknown": ("finding out whether it left", "wait"),
+    "accepted": ("sent", "live"),
+    "sent": ("sent", "live"),
+    "delivered": ("delivered", "good"),
+    "failed": ("could not be sent", "warn"),
+    "undelivered": ("not delivered", "warn"),
+    "bounced": ("came back", "warn"),
+    "complained": ("marked as spam", "warn"),
+    "skipped": ("not sent", "warn"),
+}
+_TITLES = {
+    ("risk", RiskTier.IMMINENT): "Someone may be in danger now",
+    ("risk", RiskTier.CONCERN): "Someone may be struggling: a person should look soon",
+    ("minor", RiskTier.CONCERN): "Says that they are under 18",
+    ("child_at_risk", RiskTier.CONCERN): "A child may be at risk",
+}
+_TIERS = {RiskTier.IMMINENT: "imminent", RiskTier.CONCERN: "concern"}
+_KEYWORDS_SHOWN = ("STOP", "START", "HELP", "OOPS", "PAUSE", "LESS", "JOIN", "ADULT")
+_SCOPES = {
+    "all": "opt-out",
+    "channel_sms": "opt-out: texts only",
+    "channel_email": "opt-out: email only",
+    "topic": "opt-out: one topic",
+    "pause": "wants a break",
+    "wrong_person": "wrong person",
+    "delete": "wants to be deleted",
+}
+
+
+class Chip(NamedTuple):
+    """One thing that was understood."""
+
+    text: str
+    tone: str = "plain"
+
+
+def fared(state: str, reason: str) -> tuple[str, str]:
+    """A delivery's state in words, with its tone."""
+    words, tone = _FARED.get(str(state), (str(state), "plain"))
+    if reason and state in ("skipped", "queued"):
+        words = f"{words}: {REASONS.get(reason, reason.replace('_', ' '))}"
+    return words, tone
+
+
+def chips(labels: dict[str, Any]) -> list[Chip]:
+    """What was understood from a member's message, most serious first. What was done counts more than what fitted."""
+    found = []
+    risk = labels.get("risk")
+    if risk in ("imminent", "concern"):
+        found.append(Chip(f"risk: {risk}", "risk" if risk == "imminent" else "warn"))
+    if minor := labels.get("minor"):
+        found.append(Chip("under 18" if minor == "self" else "a child may be at risk", "warn"))
+    found += _done(str(labels["did"])) if labels.get("did") else _read(labels)
+    if labels.get("automatic"):
+        found.append(Chip("automatic message"))
+    if labels.get("tapback"):
+        found.append(Chip("a reaction, not an answer"))
+    return found
+
+
+def _done(did: str) -> list[Chip]:
+    return [_one_done(part) for part in did.split(", ")]
+
+
+def _one_done(did: str) -> Chip:
+    what, _, value = did.partition(" ")
+    if what == "opt_out":
+        return Chip(_SCOPES.get(value, "opt-out"), "wait")
+    if what == "checkin":
+        return Chip(f"check-in {value}", "warn" if value in ("1", "2") else "good")
+    if what == "rsvp":
+        return Chip(f"RSVP {value}", "good" if value == "yes" else "plain")
+    if what == "keyword":
+        return Chip(value)
+    return Chip("ME TOO" if did == "me too" else did.replace("_", " "))
+
+
+def _read(labels: dict[str, Any]) -> list[Chip]:
+    """What the words could mean where nothing was done with it."""
+    found = []
+    if labels.get("intent") == "opt_out":
+        found.append(Chip(_SCOPES.get(str(labels.get("scope")), "opt-out"), "wait"))
+    elif labels.get("weak_opt_out"):
+        found.append(Chip("may want to stop", "wait"))
+    if labels.get("keyword") in _KEYWORDS_SHOWN and labels.get("intent") != "opt_out":
+        found.append(Chip(str(labels["keyword"])))
+    if labels.get("me_too"):
+        found.append(Chip("ME TOO"))
+    if labels.get("odd_number"):
+        found.append(Chip("a number that answers nothing"))
+    return found
+
+
+def flag_title(flag: Flag) -> str:
+    """A flag in one line of plain words."""
+    return _TITLES.get((flag.label, flag.tier), _TITLES[("risk", flag.tier)])
+
+
+def tier(value: RiskTier | str) -> str:
+    """`imminent` or `concern`."""
+    return _TIERS[RiskTier(value)]
+
+
+def lasting(span: timedelta | None) -> str:
+    """`45 s`, `4 min`, `2 h 10 min`, `3 days`; a dash for nothing."""
+    if span is None:
+        return "–"
+    seconds = int(span.total_seconds())
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min"
+    if seconds < 48 * 3600:
+        hours, minutes = divmod(seconds // 60, 60)
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{seconds // 86400} days"
+
+
+def size(count: int | None) -> str:
+    """`812 B`, `14 KB`, `2.3 MB`; "size unknown" where the provider did not say."""
+    if count is None:
+        return "size unknown"
+    if count < 1024:
+        return f"{count} B"
+    return f"{count // 1024} KB" if count < 1024 * 1024 else f"{count / 1024 / 1024:.1f} MB"
