@@ -2,7 +2,7 @@
 
 Nothing stays half-imported. A file with a bad row is refused as a whole before anything is written; once writing has
 begun, the file and how far it has come are kept in the database, and whoever finds it abandoned carries it on
-(docs/decisions/imports.md).
+(docs/decisions/0006-imports.md).
 """
 
 import time
@@ -153,8 +153,10 @@ def _write(run: Run, checked: Checked, progress: Progress) -> Counts | None:
     return counts
 
 
-def add_member(values: dict[str, str], coordinator_id: UUID | str) -> UUID:
+def add_member(values: dict[str, str], coordinator_id: UUID | str, *, shared: bool = False) -> UUID:
     """Add one person by hand, by the same rules as a row of a file; the new member's id.
+
+    `shared` says that this is another person who shares a number or address with a member.
 
     Raises Invalid beside the first field that needs attention (named like the columns), and Conflict with the code
     `known` when the number or address is a member's already.
@@ -165,7 +167,7 @@ def add_member(values: dict[str, str], coordinator_id: UUID | str) -> UUID:
     row = check(0, values, circles)
     if isinstance(row, list):
         raise NotAdded([Invalid(e.message, field=e.column) for e in row])
-    origin = Origin(consent.staff(coordinator_id), "added by hand", clock.now(), adult=True)
+    origin = Origin(consent.staff(coordinator_id), "added by hand", clock.now(), adult=True, shared=shared)
     with transaction() as session:
         made = plan(session, [row], origin)
         if made.errors or not made.imported:

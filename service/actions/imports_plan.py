@@ -50,6 +50,8 @@ class Origin:
     at: datetime
     adult: bool = False
     """Whether somebody has made sure that these people are 18 or over."""
+    shared: bool = False
+    """Whether a known address means another person who shares it, not the same one."""
 
     def evidence(self, number: int) -> str:
         """What the ledger shows for a row."""
@@ -160,7 +162,7 @@ def plan(session: Session, rows: Sequence[Row], origin: Origin) -> Plan:
     made = Plan()
     facts = _Facts(session, rows)
     for row in rows:
-        whose = facts.whose(row)
+        whose = None if origin.shared else facts.whose(row)
         if isinstance(whose, RowError):
             made.errors.append(whose)
         elif whose is None:

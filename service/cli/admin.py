@@ -3,6 +3,7 @@
 import click
 
 from service.cli import checks
+from service.cli.progress import bar
 
 
 @click.group()
@@ -25,10 +26,16 @@ def keys() -> None:
 
 @keys.command()
 def rotate() -> None:
-    """Encrypt everything anew with the first of ENCRYPTION_KEYS; then the others may go."""
+    """Encrypt everything anew with the first of ENCRYPTION_KEYS; then the others may go.
+
+    Put the new key first, keep the old one behind it, restart every process, and run this. It can be interrupted and
+    repeated. Keep the old key as long as you keep backups that were made with it.
+    """
     from service.actions import keys as action
 
-    click.echo(action.rotate())
+    with bar("value") as progress:
+        rotated = action.rotate(progress)
+    click.echo(f"{rotated.values} values were encrypted anew. Everything is under the first key now.")
 
 
 @click.command()
