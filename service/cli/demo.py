@@ -116,7 +116,10 @@ def _made_once(path: Path) -> dict[str, str]:
         }
         _write_private(path, json.dumps(made))
     try:
-        return dict(json.loads(path.read_text()))
+        made = dict(json.loads(path.read_text()))
+        if "password" not in made:
+            raise ValueError("made before it had one")
+        return made
     except ValueError:
         raise ConfigurationError([f"{path} cannot be read: `hearthline demo --reset` makes a new one"]) from None
 

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 import phonenumbers
-from sqlalchemy import insert
+from sqlalchemy import func, insert, literal, select
 from sqlalchemy.orm import Session
 
 from service import clock, db
@@ -47,12 +48,43 @@ def add(session: Session, there: int, until: int, mix: Mapping[str, float]) -> i
     if last <= there:
         return 0
     zones.ensure(session, {zone for _, zone in areas()})
-    rows: dict[Any, list[dict[str, Any]]] = {Member: [], Address: [], Subscription: [], ConsentEvent: []}
+    members: list[dict[str, Any]] = []
+    addresses: list[dict[str, Any]] = []
     for number in range(there, last):
-        _write(rows, number, mix)
-    for model, made in rows.items():
-        session.execute(insert(model.__table__), made)
+        _write(members, addresses, number, mix)
+    session.execute(insert(Member.__table__), members)  # type: ignore[arg-type]
+    session.execute(insert(Address.__table__), addresses)  # type: ignore[arg-type]
+    _agree(session, members[0]["id"])
     return last - there
+
+
+def _agree(session: Session, first: UUID) -> None:
+    """Every topic on every address of the members from `first` on, and the proof: made in the database, from what
+    is there, since these are most of the rows.
+    """
+    made = Address.member_id >= first  # ids grow with time
+    sqlite = session.get_bind().dialect.name == "sqlite"
+    new_id: Any = func.lower(func.hex(func.randomblob(16))) if sqlite else func.gen_random_uuid()
+    for topic in Topic:
+        active = literal(SubscriptionState.ACTIVE, Subscription.state.type)
+        about = (literal(topic, Subscription.topic.type), Address.channel, active, Address.verified_at)
+        session.execute(
+            insert(Subscription).from_select(
+                ["id", "member_id", "topic", "channel", "state", "changed_at"],
+                select(new_id, Address.member_id, *about).where(made),
+                include_defaults=False,
+            )
+        )
+    proof = {
+        "kind": literal(ConsentKind.IMPORTED, ConsentEvent.kind.type), "channel": Address.channel,
+        "topics": literal(",".join(Topic)), "source": literal(SOURCE), "wording": literal(""),
+        "evidence": literal(""), "actor": literal("cli"), "at": Address.verified_at,
+    }  # fmt: skip
+    session.execute(
+        insert(ConsentEvent).from_select(
+            ["member_id", *proof], select(Address.member_id, *proof.values()).where(made), include_defaults=False
+        )
+    )
 
 
 def phone(number: int) -> str:
@@ -78,11 +110,13 @@ def areas() -> tuple[tuple[int, str], ...]:
     return tuple(area for area in found if area[0] not in _COMMUNITY_USES)
 
 
-def _write(rows: Mapping[Any, list[dict[str, Any]]], number: int, mix: Mapping[str, float]) -> None:
+def _write(
+    members: list[dict[str, Any]], addresses: list[dict[str, Any]], number: int, mix: Mapping[str, float]
+) -> None:
     joined = clock.now() - timedelta(days=1 + number % 25)
     channels, preferred = _channels(number, mix)
     name, member_id = NAMES[number % len(NAMES)], db.uuid7()
-    rows[Member].append(
+    members.append(
         {
             "id": member_id, "first_name": name, "locale": "en" if number % SPANISH_EVERY else "es",
             "time_zone": areas()[number % len(areas())][1], "country": "US", "state": MemberState.ACTIVE,
@@ -92,25 +126,11 @@ def _write(rows: Mapping[Any, list[dict[str, Any]]], number: int, mix: Mapping[s
     )  # fmt: skip
     for channel in channels:
         value = phone(number) if channel == ChannelName.SMS else f"{name.lower()}.{number}@example.org"
-        rows[Address].append(
+        addresses.append(
             {
                 "id": db.uuid7(), "member_id": member_id, "channel": channel, "value": value,
                 "index_hash": db.blind_index(channel, value), "country": "US" if channel == ChannelName.SMS else "",
                 "state": AddressState.OK, "verified_at": joined, "introduced_at": joined, "created_at": joined,
-            }
-        )  # fmt: skip
-        for topic in Topic:
-            rows[Subscription].append(
-                {
-                    "id": db.uuid7(), "member_id": member_id, "topic": topic, "channel": channel,
-                    "state": SubscriptionState.ACTIVE, "changed_at": joined,
-                }
-            )  # fmt: skip
-        rows[ConsentEvent].append(
-            {
-                "member_id": member_id, "kind": ConsentKind.IMPORTED, "channel": channel,
-                "topics": ",".join(Topic), "source": SOURCE, "wording": "", "evidence": f"number {number}",
-                "actor": "cli", "at": joined,
             }
         )  # fmt: skip
 
