@@ -19,6 +19,8 @@ def read_rsvp(text: Text) -> tuple[Rsvp, list[str]]:
     hits = list(lexicon().books["rsvp"].hits(words))
     masked = [hit for hit in lexicon().books["rsvp"].hits(text.words) if hit.rule.label == "yes" and hit not in hits]
     hits += [hit for hit in masked if "~" in words[hit.start : hit.end]]
+    if all("weak" in hit.rule.marks for hit in hits) and lexicon().books["asks_back"].first(text.words):
+        return Rsvp.UNCLEAR, ["asks something"]
     answer = _settle(hits, words)
     return answer, sorted({hit.rule.name for hit in hits})
 

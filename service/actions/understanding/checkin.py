@@ -13,6 +13,9 @@ _WORD_OF_FIVE = re.compile(
     r"\b(one|two|three|four|five|uno|dos|tres|cuatro|cinco)\s+(?:out of|of|de|sobre)\s+(?:5|five|cinco)\b"
 )
 _OTHER_SCALE = re.compile(r"\d\s*(?:/|out of|de|sobre)\s*(?:10|100|ten|diez|4|3|6|7|8|20)\b|\bon a scale\b.*\b10\b")
+_RANGE = re.compile(
+    r"\b(?:between|entre)\s+(?:an?\s+|un\s+)?\w+\s+(?:and|y|&)\s+(?:an?\s+|un\s+)?(?:[1-5]|one|two|three|four|five|uno|dos|tres|cuatro|cinco)\b"
+)
 _TOKEN = re.compile(r"\d+(?:[.,:/\-–]\d+)+|[\-+$#]?\d+|[a-z]+(?:'[a-z]+)?|[.!?;,:\n()~=\-]+")
 _BOUNDARY = re.compile(r"[.!?;,:\n()~=\-]+")
 _ARTICLES = frozenset({"a", "an", "un", "solid", "like", "about", "como"})
@@ -23,6 +26,8 @@ def read_checkin(text: Text) -> tuple[int | None, bool]:
     plain = text.plain.replace("'s", "'s")
     table = lexicon().spelling["checkin"]
     numbers: dict[str, int] = table["numbers"]
+    if _RANGE.search(plain):
+        return None, False
     of_five = {match.group(1) for match in _OF_FIVE.finditer(plain)} | {
         m.group(1) for m in _WORD_OF_FIVE.finditer(plain)
     }

@@ -20,9 +20,10 @@ LOOKALIKES = str.maketrans("аеорсухіјѕԁһ’‘ʼ´`“”«»„…�
 _HIDDEN = re.compile("[\ufe00-\ufe0f\u20e3\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u00ad\U0001f3fb-\U0001f3ff]")
 _TOKEN = re.compile(
     r"\d+(?:[.:,/\-]\d+)+|\d+(?:st|nd|rd|th|am|pm|mg|h)?(?![a-z@$!*])|:'?[()]|<3|</3"
-    r"|[a-z0-9@$!*+|]*[a-z][a-z0-9@$!*|]*(?:'[a-z]+)*[a-z0-9@$|*]|[a-z]|\d+|\u2026|\.{2,}|[.?!,;:\n\"]|[^\w\s]",
+    r"|[a-z0-9@$*+|]*[a-z][a-z0-9@$*|]*(?:!+[a-z0-9]+)*(?:'[a-z]+)*|\d+|\u2026|\.{2,}|[.?!,;:\n\"]|[^\w\s]",
 )
 _SPACED = re.compile(r"(?<![\w'])[a-z0-9@$!](?:[ .\-_*]{1,3}[a-z0-9@$!]){2,}(?![\w'])")
+_HYPHEN = re.compile(r"(?<=[a-z]{2})-(?=[a-z]{2})|(?<=\be)-(?=mail)")
 _TAPBACK = re.compile(
     r"^\s*(?:(?:liked|loved|disliked|laughed at|emphasi[sz]ed|questioned|removed an? [\w ]+ from"
     r"|reacted \S+ (?:to|with)"
@@ -94,10 +95,12 @@ def _join(tokens: list[str]) -> str:
 def _tokens(text: str, book: Lexicon) -> list[str]:
     emoji: dict[str, str] = book.spelling["emoji"]
     text = "".join(f" {emoji[c]} " if c in emoji else c for c in text) if not text.isascii() else text
+    text = _HYPHEN.sub(" ", text)
     text = _SPACED.sub(lambda match: _unspace(match.group(), book), text)
     out: list[str] = []
-    for raw in _TOKEN.findall(text):
-        for word in _expand(raw):
+    raws = _TOKEN.findall(text)
+    for raw in raws:
+        for word in _expand(raw) if raw != "n" or len(raws) > 2 else ("no",):
             # A comma is kept only between words, and two ends of a sentence are one.
             if (word in ".,?" and out and out[-1] in ".,?") or (word in ".," and not out):
                 if word == "?" or (word == "." and out and out[-1] == ","):
@@ -119,8 +122,10 @@ def _expand(raw: str) -> tuple[str, ...]:
     bare = raw.strip("'*!|+") or raw
     if bare in short:
         return tuple(short[bare].split())
-    if bare.isdigit() or not any(c.isalpha() for c in bare):
-        return (bare,)
+    if bare == "#":
+        return ("number",)
+    if not any(c.isalpha() for c in bare):
+        return (bare if any(c.isdigit() for c in bare) else ",",)
     word = respell(bare, book)
     if word in short:
         return tuple(short[word].split())

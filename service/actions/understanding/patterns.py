@@ -84,6 +84,8 @@ class Compiler:
         sequence: list[Piece] = []
         while at < len(tokens) and tokens[at] != ")":
             if tokens[at] == "|":
+                if not sequence:
+                    raise PatternError(f"empty choice in pattern: {pattern}")
                 branches.append(_all(sequence))
                 sequence, at = [], at + 1
             else:
@@ -91,6 +93,8 @@ class Compiler:
                 sequence.append(piece)
         if at == len(tokens):
             raise PatternError(f"unbalanced bracket in pattern: {pattern}")
+        if not sequence:
+            raise PatternError(f"empty choice in pattern: {pattern}")
         return _any([*branches, _all(sequence)]), at + 1
 
     def _words(self, tokens: list[str], pattern: str) -> Piece:

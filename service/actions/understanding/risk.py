@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
+from service.actions.understanding.cues import read_cues
 from service.actions.understanding.labels import Risk
 from service.actions.understanding.lexicon import Lexicon, lexicon
 from service.actions.understanding.normalise import Text, fold, normalise
@@ -21,7 +22,9 @@ longer right now as intention plan plans thought thoughts way estoy he tengo soy
 de en tan muy una un
 """
 _NEGATION = "not never without nor no nunca jamas ni tampoco nobody stopped quit avoid deje dejo zero less"
-_NEGATED = re.compile(rf" (?:{'|'.join(_NEGATION.split())})(?: (?:{'|'.join(_LINKS.split())}))* $")
+_NEGATIONS = re.compile(rf" (?:{'|'.join(_NEGATION.split())})(?= )")
+_OWN = re.compile(r" (?:i|me|my|myself|mi|yo|[a-z]+(?:ar|er|ir|and|iend)ome|[a-z]+(?:ar|er|ir)me) ")
+_NEGATED = re.compile(rf" (?<!why )(?:{'|'.join(_NEGATION.split())})(?: (?:{'|'.join(_LINKS.split())}))* $")
 """A word of negation with nothing but small words between it and the hit."""
 
 
@@ -57,7 +60,16 @@ def _judge_words(words: str) -> tuple[Risk, list[str]]:
             name = f"{hit.rule.name}{why}"
             if name not in reasons:
                 reasons.append(name)
+    for tier, name in read_cues(bare, is_negated):
+        risk = higher(risk, tier)
+        reasons.append(name)
     return risk, reasons
+
+
+def is_negated(before: str) -> bool:
+    """Whether the words before a hit deny it, and deny it once."""
+    denied = _NEGATED.search(before)
+    return denied is not None and len(_NEGATIONS.findall(denied.group())) == 1
 
 
 def mask(words: str, book: Lexicon) -> str:
@@ -70,35 +82,46 @@ def mask(words: str, book: Lexicon) -> str:
 
 @cache
 def _surroundings() -> dict[str, re.Pattern[str]]:
-    return {label: re.compile(pattern) for label, pattern in lexicon_modifiers().items()}
-
-
-def lexicon_modifiers() -> dict[str, str]:
-    """The regular expressions of the classes that tell jest, fiction, past and present."""
+    """What around a hit may lower it, from the classes of those names."""
     compiler = Compiler(lexicon().classes)
-    return {name: "(?<= )" + compiler.named(name).regex for name in ("joke", "fiction", "past", "present")}
+    names = ("joke", "fiction", "past", "past_verb", "present", "recovered", "lost", "someone_else")
+    found = {name: re.compile("(?<= )" + compiler.named(name).regex) for name in names}
+    found["subject"] = re.compile("(?<= )" + compiler.named("someone_else").regex + r"(?:(?!i |we |me |me[.,?] )[^ .?]+ ){0,5}$")
+    return found
 
 
 def _weigh(hit: Hit, words: str) -> tuple[Risk, str]:
     """The tier of one hit in its surroundings, and a word on why it was lowered, if it was."""
     tier, marks = Risk(hit.rule.label), hit.rule.marks
-    soft = "soft" in marks
-    around = _surroundings()
+    if "firm" in marks:
+        return tier, ""
     start = max(words.rfind(". ", 0, hit.start), words.rfind("? ", 0, hit.start)) + 1
     ends = [end for end in (words.find(" . ", hit.end - 1), words.find(" ? ", hit.end - 1)) if end >= 0]
-    sentence = words[start : min(ends, default=len(words)) + 1]
-    why = ""
-    if _NEGATED.search(words[start : hit.start].rstrip() + " ") and "safety" not in marks:
-        why = " (negated)"
-    elif around["fiction"].search(sentence):
-        why = " (fiction)"
-    elif around["past"].search(sentence) and not around["present"].search(sentence):
-        why = " (past)"
-    elif around["joke"].search(words):
-        why = " (jest)"
-    if not why or "firm" in marks:
+    before, said = words[start : hit.start].rstrip() + " ", words[hit.start : hit.end]
+    why = _lowered(before, said, words[start : min(ends, default=len(words)) + 1], words, marks)
+    if not why:
         return tier, ""
-    return (Risk.NONE if soft else Risk.CONCERN), why
+    return (Risk.NONE if "soft" in marks and why != "someone else" else Risk.CONCERN), f" ({why})"
+
+
+def _lowered(before: str, said: str, sentence: str, words: str, marks: frozenset[str]) -> str:
+    """Why a hit counts for less, or nothing."""
+    around = _surroundings()
+    own = _OWN.search(f" {said}") is not None
+    if "safety" not in marks and is_negated(before):
+        return "negated"
+    if around["fiction"].search(sentence):
+        return "fiction"
+    told = f"{' '.join(before.split()[-4:])} {said}"
+    if around["past_verb"].search(f" {told}"):
+        still = around["present"].search(around["recovered"].sub("", words))
+        if around["recovered"].search(words) or (around["past"].search(sentence) and not still):
+            return "past"
+    if not own and "danger" not in marks and (around["lost"].search(before) or around["subject"].search(before)):
+        return "someone else" if "medical" not in marks or around["lost"].search(before) else ""
+    if around["joke"].search(words):
+        return "jest"
+    return ""
 
 
 def _judge_answer(text: Text, context: Sequence[str], asked_about_safety: bool) -> tuple[Risk, str]:
