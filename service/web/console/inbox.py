@@ -1,4 +1,4 @@
-"""The inbox: its addresses. The pages are put together in `inbox_page`; doing is in `inbox_acts`, flags in `inbox_flags`."""
+"""The inbox's addresses. `inbox_page` puts the pages together, `inbox_acts` does things, `inbox_flags` is for risk."""
 
 from uuid import UUID
 

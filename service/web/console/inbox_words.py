@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from service.actions.audience import REASONS
+from service.actions.understanding.lexicon import lexicon
 from service.models.conversations import Flag, RiskTier
 
 _FARED = {
@@ -25,6 +26,7 @@ _TITLES = {
     ("minor", RiskTier.CONCERN): "Says that they are under 18",
     ("child_at_risk", RiskTier.CONCERN): "A child may be at risk",
 }
+_ANSWER_BOOKS = ("rsvp", "confirm", "me_too", "checkin")
 _TIERS = {RiskTier.IMMINENT: "imminent", RiskTier.CONCERN: "concern"}
 _KEYWORDS_SHOWN = ("STOP", "START", "HELP", "OOPS", "PAUSE", "LESS", "JOIN", "ADULT")
 _SCOPES = {
@@ -105,6 +107,13 @@ def _read(labels: dict[str, Any]) -> list[Chip]:
 def flag_title(flag: Flag) -> str:
     """A flag in one line of plain words."""
     return _TITLES.get((flag.label, flag.tier), _TITLES[("risk", flag.tier)])
+
+
+def flag_reasons(flag: Flag) -> list[str]:
+    """Why, by the names of the rules: without those that only read an answer (a YES, a 4) from the same words."""
+    books = lexicon().books
+    answers = {rule.name for book in _ANSWER_BOOKS if book in books for rule in books[book].rules}
+    return [reason for reason in flag.reasons if reason not in answers]
 
 
 def tier(value: RiskTier | str) -> str:
