@@ -23,4 +23,4 @@ def many(n: int, mix: dict[str, float] | None = None) -> int:
     `mix` are the shares of those with a phone, a mailbox or both: `{"sms": 0.45, "email": 0.35, "both": 0.2}`.
     Returns how many were added. Raises Conflict as `run` does (it needs no demo), and ValueError beyond 3.6 million.
     """
-    return seeding.crowd(n, mix)
+    return seeding.fill_up(n, mix)

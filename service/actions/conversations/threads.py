@@ -118,13 +118,14 @@ def _behind(start: Conversation, rank: Any, moment: Any, newest_first: bool) -> 
 
 def _lines(session: Session, found: Sequence[tuple[Conversation, str | None]]) -> list[Line]:
     ids = [conversation.id for conversation, _ in found]
+    turn = func.row_number().over(partition_by=Message.conversation_id, order_by=(Message.at.desc(), Message.id.desc()))
     newest = (
-        select(Message.conversation_id, func.max(Message.id).label("id"))
+        select(Message.id, turn.label("turn"))
         .where(Message.conversation_id.in_(ids), Message.direction == Direction.IN)
-        .group_by(Message.conversation_id)
         .subquery()
     )
-    messages = {m.conversation_id: m for m in session.scalars(select(Message).join(newest, newest.c.id == Message.id))}
+    last_ones = select(Message).join(newest, newest.c.id == Message.id).where(newest.c.turn == 1)
+    messages = {m.conversation_id: m for m in session.scalars(last_ones)}
     lines = []
     for conversation, name in found:
         last = messages.get(conversation.id)

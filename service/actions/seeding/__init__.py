@@ -105,7 +105,7 @@ def sign_in(password: str) -> tuple[str, str] | None:
     return person.email, password
 
 
-def crowd(n: int, mix: dict[str, float] | None = None) -> int:
+def fill_up(n: int, mix: dict[str, float] | None = None) -> int:
     """Add made-up active members until there are `n` of them, beside the community; how many were added.
 
     `mix` are the shares of those with a phone, a mailbox, or both (`MIX`). Raises Conflict (`permitted`), and

@@ -5,8 +5,6 @@ The lines are those that the real ways in would have written: joining by page or
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
-
 from service import config
 from service.actions import consent_wording, ledger, member_links, outbox
 from service.actions.seeding.ground import Ground, Row, chance
@@ -147,8 +145,7 @@ def _line(
         ip=ip,
         at=at,
     )
-    ground.session.add(event)
-    ground.session.flush()  # the ledger is read in the order of its ids
+    ground.session.add(event)  # rows of one kind are written in the order of adding, and the ledger is read in it
 
 
 def _topics(member: Member, address: Address) -> list[Topic]:
@@ -157,9 +154,9 @@ def _topics(member: Member, address: Address) -> list[Topic]:
 
 def _claim(ground: Ground, address: Address, at: datetime) -> None:
     """An address is asked once, ever; two members may share one."""
-    key = {"channel": address.channel, "index_hash": address.index_hash}
-    if ground.session.scalar(select(ConfirmationAsked.at).filter_by(**key)) is None:
-        ground.session.add(ConfirmationAsked(**key, at=at))
+    if (address.channel, address.index_hash) not in ground.asked:
+        ground.asked.add((address.channel, address.index_hash))
+        ground.session.add(ConfirmationAsked(channel=address.channel, index_hash=address.index_hash, at=at))
 
 
 def _coordinator_of(ground: Ground, row: Row) -> str:

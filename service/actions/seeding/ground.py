@@ -55,6 +55,8 @@ class Ground:
     campaigns: dict[str, Campaign] = field(default_factory=dict)
     sent: dict[tuple[str, str], list[Delivery]] = field(default_factory=dict)
     """(campaign, member) → the copies that were made for them."""
+    asked: set[tuple[ChannelName, bytes]] = field(default_factory=set)
+    """Addresses that have been asked to confirm."""
 
     @property
     def founded(self) -> datetime:
