@@ -153,10 +153,13 @@ def _write(run: Run, checked: Checked, progress: Progress) -> Counts | None:
     return counts
 
 
-def add_member(values: dict[str, str], coordinator_id: UUID | str, *, shared: bool = False) -> UUID:
+def add_member(
+    values: dict[str, str], coordinator_id: UUID | str, *, shared: bool = False, adult: bool = False
+) -> UUID:
     """Add one person by hand, by the same rules as a row of a file; the new member's id.
 
-    `shared` says that this is another person who shares a number or address with a member.
+    `shared` says that this is another person who shares a number or address with a member, `adult` that somebody has
+    made sure that they are 18 or over.
 
     Raises Invalid beside the first field that needs attention (named like the columns), and Conflict with the code
     `known` when the number or address is a member's already.
@@ -167,7 +170,7 @@ def add_member(values: dict[str, str], coordinator_id: UUID | str, *, shared: bo
     row = check(0, values, circles)
     if isinstance(row, list):
         raise NotAdded([Invalid(e.message, field=e.column) for e in row])
-    origin = Origin(consent.staff(coordinator_id), "added by hand", clock.now(), adult=True, shared=shared)
+    origin = Origin(consent.staff(coordinator_id), "added by hand", clock.now(), adult=adult, shared=shared)
     with transaction() as session:
         made = plan(session, [row], origin)
         if made.errors or not made.imported:

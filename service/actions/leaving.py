@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from service import clock, db
-from service.actions import audit, consent
+from service.actions import audit, consent, erasures
 from service.db import reading, transaction
 from service.errors import NotFound
 from service.models.campaigns import Delivery
@@ -115,6 +115,7 @@ def erase(member_id: UUID, actor: str) -> None:
         session.expire_all()
         _blank(existing(session, member_id))
         audit.record(session, actor, "member.erased", existing(session, member_id))
+        erasures.remember(member_id)  # beside the database: a backup from before must not bring them back
 
 
 def existing(session: Session, member_id: UUID) -> Member:

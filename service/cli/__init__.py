@@ -9,7 +9,7 @@ import click
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from service import config, logs
-from service.cli import admin, api_key, campaign, coordinator, demo, members, run, sweep
+from service.cli import admin, api_key, backup, campaign, coordinator, demo, members, run, sweep
 from service.cli.understand import understand
 from service.errors import ConfigurationError, DomainError
 
@@ -59,6 +59,8 @@ COMMANDS: tuple[click.Command, ...] = (
     api_key.api_key,
     coordinator.coordinator,
     members.members,
+    backup.backup,
+    backup.restore,
     campaign.campaign,
     sweep.sweep,
     understand,

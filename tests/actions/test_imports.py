@@ -443,15 +443,22 @@ def test_the_command(database: db.Database, tmp_path: Path) -> None:
 
 def test_added_by_hand(database: db.Database) -> None:
     me = db.uuid7()
-    ana = imports.add_member({"first_name": "Ana", "phone": "202-555-0123", "country": "US", "topics": "stories"}, me)
+    values = {"first_name": "Ana", "phone": "202-555-0123", "country": "US", "topics": "stories"}
+    ana = imports.add_member(values, me, adult=True)
     with db.reading() as session:
         member = session.get_one(Member, ana)
         assert member.adult_confirmed_at is not None
         assert member.state == MemberState.PENDING
         assert session.scalars(select(Delivery.purpose)).all() == [Purpose.CONFIRM]
+    daughter = {"first_name": "Ann", "phone": "+12025550123"}
     with pytest.raises(Conflict) as known:
-        imports.add_member({"first_name": "Ann", "phone": "+12025550123"}, me)
+        imports.add_member(daughter, me)
     assert known.value.error_code == "known"
+    proof = {"consented_at": "2026-01-05", "consent_source": "told us at the meeting"}
+    imports.add_member(daughter | proof, me, shared=True)
+    with db.reading() as session:
+        both = contacts.find_members(session, ChannelName.SMS, "+12025550123")
+    assert [(m.first_name, m.state) for m in both] == [("Ana", MemberState.PENDING), ("Ann", MemberState.ACTIVE)]
     with pytest.raises(imports.NotAdded) as wrong:
         imports.add_member({"phone": "1", "consented_at": "2026-01-01"}, me)
     assert [e.field for e in wrong.value.errors] == ["phone", "consent_source"]
