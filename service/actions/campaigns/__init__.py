@@ -12,7 +12,7 @@ from service.actions.campaigns.compose import (
     starter,
     update,
 )
-from service.actions.campaigns.expecting import Outlook, expected_replies, outlook, rota_gap
+from service.actions.campaigns.expecting import Outlook, Reach, expected_replies, outlook, reach, rota_gap
 from service.actions.campaigns.heard import Heard, heard
 from service.actions.campaigns.progress import SHELVES, Progress, done_of, finish_done, progress, recent
 from service.actions.campaigns.run import cancel, freeze, pause, resume, start, start_due
@@ -26,6 +26,7 @@ __all__ = [
     "Outlook",
     "Problem",
     "Progress",
+    "Reach",
     "Rendered",
     "Size",
     "cancel",
@@ -44,6 +45,7 @@ __all__ = [
     "previews",
     "problems",
     "progress",
+    "reach",
     "recent",
     "resume",
     "rota_gap",

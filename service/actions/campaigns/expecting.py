@@ -14,7 +14,7 @@ from service.actions import audience as audiences
 from service.actions import zones
 from service.actions.delivery.rules import next_opening
 from service.models.campaigns import Campaign, CampaignKind, Delivery
-from service.models.members import Member
+from service.models.members import ChannelName, Member
 from service.models.staff import Coordinator, DutyShift
 
 REPLY_RATE: dict[CampaignKind, float] = {
@@ -132,3 +132,39 @@ def outlook(session: Session, campaign: Campaign, begin: datetime, local: str | 
             later += count
             last = max(last or opens, opens)
     return Outlook(at_once, later, last)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Whom a campaign reaches: people, the copies on each channel, and who is left out and why."""
+
+    people: int
+    by_channel: dict[ChannelName, int]
+    left_out: dict[str, int]
+    """reason (a key of audience.REASONS) → members"""
+
+    @property
+    def copies(self) -> int:
+        """Messages that will leave: more than people where somebody chose both channels."""
+        return sum(self.by_channel.values())
+
+    @property
+    def missed(self) -> int:
+        """Members who are left out."""
+        return sum(self.left_out.values())
+
+
+def reach(session: Session, campaign: Campaign) -> Reach:
+    """Count a campaign's audience as it stands now. For pages: it reads every member in scope."""
+    audience = audiences.of_campaign(campaign)
+    counted = audiences.summary(session, audience)
+    return Reach(counted.people - _twice(session, audience), counted.by_channel, counted.left_out)
+
+
+def _twice(session: Session, audience: audiences.Audience) -> int:
+    """How many get a copy on both channels."""
+    if len(audience.channels) < 2:
+        return 0
+    first, second = (audiences.recipients(audience, c).subquery() for c in audience.channels)
+    both = select(func.count()).select_from(first).join(second, second.c[0] == first.c[0])
+    return session.scalar(both) or 0

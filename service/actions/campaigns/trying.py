@@ -3,7 +3,7 @@
 Nothing here carries a member's own signed links: whoever previews could otherwise change that member's settings.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -136,9 +136,12 @@ def _language(campaign: Campaign) -> str:
     return written[0] if written else "en"
 
 
-def estimate(session: Session, campaign: Campaign, summary: audiences.Summary) -> Decimal:
-    """About what the texts of a campaign will cost, in US dollars, from a sample of its audience."""
-    count = summary.by_channel.get(ChannelName.SMS, 0)
+def estimate(session: Session, campaign: Campaign, by_channel: Mapping[ChannelName, int]) -> Decimal:
+    """About what the texts of a campaign will cost, in US dollars, from a sample of its audience.
+
+    `by_channel` are the copies on each channel, as `reach` counts them.
+    """
+    count = by_channel.get(ChannelName.SMS, 0)
     if not count or not any(c.channel == ChannelName.SMS for c in campaign.contents):
         return Decimal(0)
     pack = writing.load_pack(session, campaign.id)

@@ -1,0 +1,224 @@
+"""The form of a campaign: what may be chosen, what was typed, and the draft that it makes."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+from wtforms import RadioField, SelectField, SelectMultipleField, StringField, TextAreaField
+from wtforms.validators import Length
+from wtforms.widgets import CheckboxInput, ListWidget
+
+from service import config
+from service.actions import access, campaigns
+from service.actions import audience as audiences
+from service.actions.campaigns import choosing
+from service.actions.campaigns.choosing import Pick
+from service.errors import Forbidden
+from service.models.campaigns import Campaign, CampaignKind
+from service.models.content import Story, Tool
+from service.models.gatherings import Circle, GroupSession
+from service.models.members import ChannelName, Topic
+from service.models.staff import Coordinator
+from service.web.console import campaign_words as words
+from service.web.forms import HearthForm
+from service.web.times import local
+
+LANGUAGES = tuple(words.LANGUAGES)
+CONTENTS: tuple[tuple[ChannelName, str], ...] = tuple((c, language) for c in ChannelName for language in LANGUAGES)
+SHORT_BODY, LONG_BODY = 4_000, 100_000
+
+
+class CampaignForm(HearthForm):
+    """Everything about a campaign on one page."""
+
+    name = StringField("Name", [Length(max=120, message="Use at most 120 letters.")])
+    kind = RadioField("Kind", choices=[(k.value, k.value) for k in CampaignKind], validate_choice=False)
+    story_id = SelectField("Story", validate_choice=False)
+    tool_id = SelectField("Tool", validate_choice=False)
+    session_id = SelectField("Session", validate_choice=False)
+    topic = SelectField(
+        "About",
+        choices=[("", "Choose a topic"), *[(t.value, n) for t, n in words.TOPICS.items()]],
+        validate_choice=False,
+    )
+    circle_id = SelectField("Circle", validate_choice=False)
+    audience = RadioField(
+        "Languages",
+        choices=[("", "Everybody"), *[(code, f"Only those who read {name}") for code, name in words.LANGUAGES.items()]],
+        validate_choice=False,
+    )
+    channels = SelectMultipleField(
+        "Channels", choices=[("sms", "Text"), ("email", "Email")],
+        option_widget=CheckboxInput(), widget=ListWidget(prefix_label=False),
+    )  # fmt: skip
+    sms_en_body = TextAreaField("Text in English", [Length(max=SHORT_BODY)])
+    sms_es_body = TextAreaField("Text in Spanish", [Length(max=SHORT_BODY)])
+    email_en_subject = StringField("Subject in English", [Length(max=200, message="Use at most 200 letters.")])
+    email_en_body = TextAreaField("Email in English", [Length(max=LONG_BODY)])
+    email_es_subject = StringField("Subject in Spanish", [Length(max=200, message="Use at most 200 letters.")])
+    email_es_body = TextAreaField("Email in Spanish", [Length(max=LONG_BODY)])
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the pickers offer to this coordinator."""
+
+    stories: list[Pick]
+    tools: list[Pick]
+    sessions: list[tuple[GroupSession, Circle]]
+    circles: list[Circle]
+
+
+def load_choices(session: Session, coordinator: Coordinator, campaign: Campaign) -> Choices:
+    """Read what may be chosen; how many a story may still reach follows the campaign's audience."""
+    story = campaign.kind == CampaignKind.STORY
+    return Choices(
+        stories=choosing.stories(session, audiences.of_campaign(campaign)) if story else [],
+        tools=choosing.tools(session) if campaign.kind == CampaignKind.TOOL else [],
+        sessions=choosing.sessions(session, coordinator) if campaign.kind == CampaignKind.INVITE else [],
+        circles=choosing.circles(session, coordinator),
+    )
+
+
+def offer(form: CampaignForm, session: Session, coordinator: Coordinator, campaign: Campaign) -> None:
+    """Fill the pickers. What is chosen already stays in its list even when it is offered no more."""
+    found = load_choices(session, coordinator, campaign)
+    stories = [(str(p.id), _story_label(p)) for p in found.stories]
+    tools = [(str(p.id), f"{p.title} ({words.LANGUAGES.get(p.language, p.language)})") for p in found.tools]
+    meetings = [(str(s.id), f"{local(s.starts_at)} · {s.title or c.name}") for s, c in found.sessions]
+    circles = [(str(c.id), c.name) for c in found.circles]
+    story, tool = _chosen(session, Story, campaign.story_id), _chosen(session, Tool, campaign.tool_id)
+    meeting, circle = _chosen(session, GroupSession, campaign.session_id), _chosen(session, Circle, campaign.circle_id)
+    form.story_id.choices = [("", "Choose a story"), *_with(stories, story, story and story.title)]
+    form.tool_id.choices = [("", "Choose a tool"), *_with(tools, tool, tool and tool.title)]
+    form.session_id.choices = [
+        ("", "Choose a session"),
+        *_with(meetings, meeting, meeting and local(meeting.starts_at)),
+    ]
+    everybody = [("", "Everybody who asked for this")] if access.sees_everything(coordinator) else []
+    form.circle_id.choices = [*everybody, *_with(circles, circle, circle and circle.name)]
+
+
+def _story_label(pick: Pick) -> str:
+    about = f", about {pick.about}" if pick.about else ""
+    language = words.LANGUAGES.get(pick.language, pick.language)
+    return f"{pick.title}{about} ({language}; {words.count(pick.people or 0, 'person', 'people')} may still get it)"
+
+
+def _chosen(session: Session, model: Any, chosen: UUID | None) -> Any:
+    return session.get(model, chosen) if chosen else None
+
+
+def _with(offered: list[tuple[str, str]], chosen: Any, label: str | None) -> list[tuple[str, str]]:
+    if chosen is None or any(value == str(chosen.id) for value, _ in offered):
+        return offered
+    return [*offered, (str(chosen.id), f"{label} (no longer offered)")]
+
+
+def filled(campaign: Campaign) -> CampaignForm:
+    """The form with what the campaign holds."""
+    return CampaignForm(
+        formdata=None,
+        data={
+            "name": campaign.name,
+            "kind": campaign.kind.value,
+            "story_id": str(campaign.story_id or ""),
+            "tool_id": str(campaign.tool_id or ""),
+            "session_id": str(campaign.session_id or ""),
+            "circle_id": str(campaign.circle_id or ""),
+            "topic": campaign.topic.value if campaign.topic else "",
+            "audience": _one_language(campaign),
+            "channels": [c.value for c in campaign.channel_names],
+            **{f"{c.channel}_{c.language}_body": c.body for c in campaign.contents},
+            **{f"{c.channel}_{c.language}_subject": c.subject for c in campaign.contents},
+        },
+    )
+
+
+def _one_language(campaign: Campaign) -> str:
+    chosen = campaign.audience.get("languages", [])
+    return str(chosen[0]) if len(chosen) == 1 else ""
+
+
+def draft_of(form: CampaignForm, campaign: Campaign, session: Session, *, turn: bool) -> campaigns.Draft:
+    """The draft that was typed. What belongs to another kind, and members chosen one by one, stay as they were.
+
+    An invite follows the circle of its session, unless another was chosen. `turn` lets another kind take effect.
+    """
+    kind = (_enum(CampaignKind, form.kind.data) if turn else None) or campaign.kind
+    meeting_id, circle_id = _uuid(form.session_id.data), _uuid(form.circle_id.data)
+    if kind == CampaignKind.INVITE and meeting_id and meeting_id != campaign.session_id:
+        meeting = session.get(GroupSession, meeting_id)
+        before = session.get(GroupSession, campaign.session_id) if campaign.session_id else None
+        if meeting and circle_id in (None, before.circle_id if before else None):
+            circle_id = meeting.circle_id
+    contents = tuple(_contents(form))
+    if kind != campaign.kind:
+        contents = tuple(_turned(contents, campaign.kind, kind))
+    return campaigns.Draft(
+        name=form.name.data or "",
+        kind=kind,
+        channels=tuple(c for c in ChannelName if c.value in (form.channels.data or ())),
+        contents=contents,
+        topic=_enum(Topic, form.topic.data) if kind == CampaignKind.ANNOUNCEMENT else None,
+        circle_id=circle_id,
+        session_id=meeting_id if kind == CampaignKind.INVITE else None,
+        story_id=_uuid(form.story_id.data) if kind == CampaignKind.STORY else None,
+        tool_id=_uuid(form.tool_id.data) if kind == CampaignKind.TOOL else None,
+        languages=(form.audience.data,) if form.audience.data in LANGUAGES else (),
+        member_ids=tuple(UUID(i) for i in campaign.audience.get("member_ids", ())),
+    )
+
+
+def _contents(form: CampaignForm) -> Iterable[campaigns.ContentDraft]:
+    for channel, language in CONTENTS:
+        body = form[f"{channel}_{language}_body"].data or ""
+        subject = (form[f"{channel}_{language}_subject"].data or "") if channel == ChannelName.EMAIL else ""
+        yield campaigns.ContentDraft(channel, language, body.replace("\r\n", "\n"), subject)
+
+
+def _turned(
+    contents: Sequence[campaigns.ContentDraft], before: CampaignKind, after: CampaignKind
+) -> Iterable[campaigns.ContentDraft]:
+    """Words that nobody has touched become those of the new kind; what somebody wrote stays."""
+    for content in contents:
+        own = (content.subject.strip(), content.body.strip())
+        if own in (campaigns.starter(before, content.channel, content.language), ("", "")):
+            subject, body = campaigns.starter(after, content.channel, content.language)
+            yield campaigns.ContentDraft(content.channel, content.language, body, subject)
+        else:
+            yield content
+
+
+def first_draft(session: Session, coordinator: Coordinator, kind: CampaignKind) -> campaigns.Draft:
+    """What a new campaign of a kind begins with. Raises Forbidden for a circle coordinator without a circle."""
+    circles = [] if access.sees_everything(coordinator) else choosing.circles(session, coordinator)
+    if not circles and not access.sees_everything(coordinator):
+        raise Forbidden("You look after no circle yet. An administrator can give you one; then you can send to it.")
+    contents = []
+    for channel, language in CONTENTS:
+        subject, body = campaigns.starter(kind, channel, language)
+        contents.append(campaigns.ContentDraft(channel, language, body, subject))
+    return campaigns.Draft(
+        name=words.KINDS[kind].label,
+        kind=kind,
+        channels=tuple(ChannelName(c) for c in config.current().enabled_channels),
+        contents=tuple(contents),
+        circle_id=circles[0].id if circles else None,
+    )
+
+
+def _uuid(value: Any) -> UUID | None:
+    try:
+        return UUID(str(value)) if value else None
+    except ValueError:
+        return None
+
+
+def _enum(kind: Any, value: Any) -> Any:
+    try:
+        return kind(value) if value else None
+    except ValueError:
+        return None
