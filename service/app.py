@@ -21,7 +21,7 @@ from service.web import (
     times,
     webhooks,
 )
-from service.web.console import alerts, inbox
+from service.web.console import alerts, campaigns, inbox
 
 BLUEPRINTS = (
     health.bp,
@@ -31,6 +31,7 @@ BLUEPRINTS = (
     alerts.bp,
     duty_page.bp,
     inbox.bp,
+    campaigns.bp,
     webhooks.bp,
 )
 """Every page, webhook and API of the service. A new one is added here and nowhere else."""
