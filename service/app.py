@@ -21,7 +21,7 @@ from service.web import (
     times,
     webhooks,
 )
-from service.web.console import alerts, campaigns, inbox
+from service.web.console import alerts, campaigns, inbox, today
 
 BLUEPRINTS = (
     health.bp,
@@ -32,6 +32,7 @@ BLUEPRINTS = (
     duty_page.bp,
     inbox.bp,
     campaigns.bp,
+    today.bp,
     webhooks.bp,
 )
 """Every page, webhook and API of the service. A new one is added here and nowhere else."""

@@ -1,0 +1,51 @@
+"""Today: what needs a person now, at one glance, with where to do it."""
+
+from datetime import timedelta
+
+from babel.dates import format_date
+from flask import Blueprint, render_template
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
+
+from service import clock, db
+from service.actions import access, campaigns, safety
+from service.actions import today as glance
+from service.models.campaigns import Campaign
+from service.web import languages
+from service.web.auth import me, signed_in
+from service.web.console import campaign_words as words
+from service.web.times import viewer_zone
+
+ROTA_AHEAD = timedelta(days=7)
+
+bp = Blueprint("today", __name__, url_prefix="/console/today")
+
+
+@bp.get("/")
+@signed_in
+def index() -> ResponseReturnValue:
+    """The first page after signing in."""
+    now = clock.now()
+    with db.reading() as session:
+        person = me()
+        concerns, replies = glance.concerns(session, person), glance.replies(session, person)
+        low, newcomers = glance.low_points(session, person), glance.newcomers(session, person)
+        moving = campaigns.recent(session, access.access_campaigns(person), shelf="on-their-way", limit=glance.MOST)
+        return render_template(
+            "console/today.html", now=now, concerns=concerns, replies=replies, low=low, newcomers=newcomers,
+            gatherings=glance.gatherings(session, person), moving=_with_progress(session, moving), words=words,
+            on_duty=safety.on_duty_now(session, now), gap=campaigns.rota_gap(session, now, now + ROTA_AHEAD),
+            mood=_weeks(session), floor=glance.FLOOR,
+            calm=not (concerns or replies.count or low),
+        )  # fmt: skip
+
+
+def _weeks(session: Session) -> list[tuple[str, float | None]]:
+    """("12 Oct", average or None) of each week."""
+    weeks = glance.mood(session, me(), viewer_zone())
+    return [(format_date(week.begins, "d MMM", locale=languages.locale()), week.average) for week in weeks]
+
+
+def _with_progress(session: Session, moving: list[Campaign]) -> list[tuple[Campaign, int, int]]:
+    done = campaigns.done_of(session, [campaign.id for campaign in moving])
+    return [(campaign, *done.get(campaign.id, (0, 0))) for campaign in moving]
