@@ -20,6 +20,7 @@ def run() -> dict[str, int]:
     done = {
         "finished": campaigns.finish_done(),
         "paged": safety.page_again(),
+        "raised": safety.raise_daily(),
         "zones": zones.refresh(),
         "woken": _wake(now),
         "forgotten": _forget_raw(now),

@@ -25,6 +25,9 @@ ANSWER_EVERY = timedelta(hours=1)
 """The automatic answer to risk is sent at most this often to one person; a page goes out every time."""
 PAGE_AGAIN = timedelta(minutes=10)
 """An unacknowledged flag is paged again this often (rule of conversation 3)."""
+REVIEW_EVERY = timedelta(days=1)
+TAKES_IT = frozenset(["OK", "OKAY", "YES", "ACK", "GOT IT", "IVE GOT IT", "I HAVE IT", "HAVE IT", "ON IT", "IM ON IT"])
+"""How a coordinator says by text that they have it; only the whole message counts."""
 EVERYBODY_AFTER = 2
 """After this many unanswered pages everybody who may act on safety is paged, on duty or not."""
 
@@ -177,6 +180,64 @@ def page_again() -> int:
             )
         )
         return sum(1 for flag in list(waiting) if page(session, flag) >= 0)
+
+
+def raise_daily() -> int:
+    """Bring back every flag that was taken and not cleared for a day: its member is still held. Run by the clock.
+
+    Without this somebody's messages could rest for ever because one person fell ill (rule of conversation 3).
+    """
+    yesterday = clock.now() - REVIEW_EVERY
+    with db.transaction() as session:
+        left = session.scalars(
+            select(Flag).where(Flag.cleared_at.is_(None), Flag.acknowledged_at < yesterday, Flag.paged_at < yesterday)
+        )
+        raised = 0
+        for flag in list(left):
+            conversation = session.get_one(Conversation, flag.conversation_id)
+            conversation.state = ConversationState.NEEDS_REPLY
+            conversation.waiting_since = conversation.waiting_since or clock.now()
+            page(session, flag)
+            raised += 1
+    return raised
+
+
+def answered_page(session: Session, phone: str, words: str) -> bool:
+    """A coordinator answers a page by text ("OK", "got it"): they have everything that was paged until now.
+
+    Whether it was that; any other text, and any text from somebody else, is for `conversations.receive`.
+    """
+    said = " ".join(words.upper().replace("'", "").strip(" .!?").split())
+    if said not in TAKES_IT:
+        return False
+    digest = db.blind_index(ChannelName.SMS, phone)
+    coordinator = session.scalar(
+        select(Coordinator).where(Coordinator.phone_hash == digest, Coordinator.active.is_(True))
+    )
+    if coordinator is None:
+        return False
+    now = clock.now()
+    waiting = list(
+        session.scalars(
+            select(Flag).where(Flag.cleared_at.is_(None), Flag.acknowledged_at.is_(None), Flag.paged_at.is_not(None))
+        )
+    )
+    for flag in waiting:
+        flag.acknowledged_at, flag.acknowledged_by = now, coordinator.id
+        audit.record(session, str(coordinator.id), "flag.acknowledge", flag, by="text")
+    if waiting:
+        extra = {"count": len(waiting), "page_url": links.url("/console/inbox?folder=risk")}
+        outbox.say_to(
+            session,
+            ChannelName.SMS,
+            phone,
+            "page_taken",
+            country="",
+            language="en",
+            purpose=Purpose.PAGE,
+            context=extra,
+        )
+    return bool(waiting)
 
 
 def acknowledge(flag_id: UUID, coordinator_id: UUID) -> Flag:

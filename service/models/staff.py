@@ -5,10 +5,10 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, Integer, LargeBinary, String, Text
+from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, Integer, LargeBinary, String, Text, event
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from service.db import Base, Encrypted, State, UTCTime, uuid7
+from service.db import Base, Encrypted, State, UTCTime, blind_index, uuid7
 
 
 class Role(StrEnum):
@@ -30,11 +30,19 @@ class Coordinator(Base):
     name: Mapped[str] = mapped_column(String(80))
     role: Mapped[Role] = mapped_column(State(Role))
     phone: Mapped[str | None] = mapped_column(Encrypted("coordinator.phone"))
+    phone_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32), index=True)
     time_zone: Mapped[str] = mapped_column(String(60), default="UTC")
     password_hash: Mapped[str | None] = mapped_column(String(200))
     active: Mapped[bool] = mapped_column(Boolean, default=True)
     shortcuts: Mapped[bool] = mapped_column(Boolean, default=True)
     created_at: Mapped[datetime] = mapped_column(UTCTime)
+
+
+@event.listens_for(Coordinator, "before_insert")
+@event.listens_for(Coordinator, "before_update")
+def _index_phone(_: object, __: object, coordinator: Coordinator) -> None:
+    """A page is answered by text, so a coordinator is found by number; the hash follows the number by itself."""
+    coordinator.phone_hash = blind_index("sms", coordinator.phone) if coordinator.phone else None
 
 
 class StaffSession(Base):

@@ -167,7 +167,8 @@ def resource(settings: Settings, row: Row) -> dict[str, Any]:
     unassigned = status in ("accepted", "scheduled")
     code = row["error_code"] if settled else None
     uri = f"/{API_VERSION}/Accounts/{settings.twilio_account_sid}/Messages/{row['sid']}"
-    updated = max(t for t in (row["created"], row["sent_at"], row["done_at"]) if t is not None and t <= at + 0.001)
+    reached = (t for t in (row["created"], row["sent_at"], row["done_at"]) if t is not None and t <= at + 0.001)
+    updated = max(reached, default=row["created"])  # a machine's clock may have been set back
     return {
         "account_sid": settings.twilio_account_sid,
         "api_version": API_VERSION,

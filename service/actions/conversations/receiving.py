@@ -16,7 +16,7 @@ from service.actions import contacts, understanding
 from service.actions.conversations import answering, questions, store
 from service.actions.conversations.incoming import Arrived
 from service.actions.outbox import conversation_of
-from service.actions.safety import open_flags, raise_flag
+from service.actions.safety import answered_page, open_flags, raise_flag
 from service.actions.understanding import Intent, Risk, Understanding
 from service.channels import inbound_email, inbound_text
 from service.channels.inbound_parts import parse_multipart
@@ -39,6 +39,8 @@ PERSON_FIRST = timedelta(hours=48)
 def receive(session: Session, event: WebhookEvent) -> Message | None:
     """Take one stored message in. Everything happens in the caller's transaction, so nothing is half-done."""
     arrived = _text(event) if event.kind == store.TEXT else _email(session, event)
+    if arrived.channel == ChannelName.SMS and answered_page(session, arrived.sender, arrived.words):
+        return None  # a coordinator took a page: no member's message
     conversation, members = _whose(session, arrived)
     message = _keep(session, event, arrived, conversation, members)
     asked = questions.open_for(session, members[0], arrived) if len(members) == 1 else []

@@ -81,6 +81,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=80), nullable=False),
         sa.Column("role", sa.String(24), nullable=False),
         sa.Column("phone", sa.LargeBinary(), nullable=True),
+        sa.Column("phone_hash", sa.LargeBinary(length=32), nullable=True),
         sa.Column("time_zone", sa.String(length=60), nullable=False),
         sa.Column("password_hash", sa.String(length=200), nullable=True),
         sa.Column("active", sa.Boolean(), nullable=False),
@@ -89,6 +90,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_coordinators")),
         sa.UniqueConstraint("email", name=op.f("uq_coordinators_email")),
     )
+    with op.batch_alter_table("coordinators", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_coordinators_phone_hash"), ["phone_hash"], unique=False)
+
     op.create_table(
         "import_runs",
         sa.Column("id", sa.Uuid(), nullable=False),
