@@ -62,6 +62,7 @@ def _prepare(settings: Settings, seeded: bool, members: int) -> tuple[str, str] 
     """Migrate and seed; the coordinator's email and password."""
     from service import seed
     from service.actions import database
+    from service.sandbox import store
 
     click.echo("Preparing the database …")
     database.upgrade()
@@ -69,6 +70,7 @@ def _prepare(settings: Settings, seeded: bool, members: int) -> tuple[str, str] 
     if seeded:
         click.echo("Inviting a fictional community …")
         sign_in = seed.run(_made_once(settings.data_path / SECRETS)["password"])
+        store.introduce(settings, seed.phones_and_mailboxes())
     if members:
         click.echo(f"Inviting more of them, until there are {members:,} …")
         seed.many(members)

@@ -5,7 +5,7 @@ A single process owns it, so a lock is simpler and faster than a pool, and nothi
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,6 +125,18 @@ def touch(db: sqlite3.Connection, kind: str, address: str, preview: str, *, name
         "unread = unread + excluded.unread, name = CASE excluded.name WHEN '' THEN name ELSE excluded.name END",
         (kind, address, name, " ".join(preview.split())[:120], timestamp(), unread),
     )
+
+
+def introduce(settings: Settings, people: Iterable[tuple[str, str, str]]) -> None:
+    """Say whose phones and mailboxes there are: (kind, address, name). Those that are known already are left alone."""
+    store = open_store(settings)
+    with store.write() as db:
+        db.executemany(
+            "INSERT INTO contact (kind, address, name, preview, touched, unread) VALUES (?, ?, ?, '', ?, 0) "
+            "ON CONFLICT (kind, address) DO NOTHING",
+            [(kind, address, name, timestamp()) for kind, address, name in people],
+        )
+    store.close()
 
 
 def reset(store: Store) -> None:

@@ -24,3 +24,8 @@ def many(n: int, mix: dict[str, float] | None = None) -> int:
     Returns how many were added. Raises Conflict as `run` does (it needs no demo), and ValueError beyond 3.6 million.
     """
     return seeding.fill_up(n, mix)
+
+
+def phones_and_mailboxes() -> list[tuple[str, str, str]]:
+    """(`phone` or `mailbox`, address, first name) of everybody in the community, for the sandbox's page."""
+    return seeding.addresses()

@@ -20,7 +20,7 @@ from service.actions.seeding.ground import Row as Row
 from service.actions.seeding.ground import Rows as Rows
 from service.actions.seeding.ground import chance as chance
 from service.errors import Conflict
-from service.models.members import Member
+from service.models.members import Address, ChannelName, Member
 from service.models.staff import Coordinator, Role
 
 MARK = "made_up_people"
@@ -122,3 +122,20 @@ def fill_up(n: int, mix: dict[str, float] | None = None) -> int:
         added += made
         if there + made >= n:
             return added
+
+
+def addresses() -> list[tuple[str, str, str]]:
+    """(`phone` or `mailbox`, address, first name) of everybody in the made-up community, members and coordinators."""
+    with db.reading() as session:
+        members = session.execute(
+            select(Address.channel, Address.value, Member.first_name)
+            .join(Member, Member.id == Address.member_id)
+            .where(Member.demo.is_(True))
+            .order_by(Member.first_name)
+        )
+        found = [("phone" if c == ChannelName.SMS else "mailbox", value, name) for c, value, name in members]
+        for person in session.scalars(select(Coordinator)):
+            found.append(("mailbox", person.email, person.name))
+            if person.phone:
+                found.append(("phone", person.phone, person.name))
+    return found
