@@ -100,8 +100,6 @@ def autosave(campaign_id: UUID) -> ResponseReturnValue:
     Nothing that is being typed is touched by the answer.
     """
     form = CampaignForm()
-    with db.reading() as session:
-        before = mine(session, campaign_id).circle_id
     try:
         _keep(campaign_id, form, noted=False)
     except DomainError as error:
@@ -110,10 +108,20 @@ def autosave(campaign_id: UUID) -> ResponseReturnValue:
         campaign = mine(session, campaign_id)
         found = _live(session, campaign, form)
         campaign_form.offer(form, session, me(), campaign)
-        moved = campaign.circle_id != before and str(campaign.circle_id or "") != (form.circle_id.data or "")
-        if moved:
-            form.circle_id.data = str(campaign.circle_id or "")
-        return render_template("console/campaigns/_live.html", campaign=campaign, form=form, moved=moved, **found)
+        moved = _moved(campaign, form) if found["saved"] else []
+        return render_template(
+            "console/campaigns/_live.html", campaign=campaign, form=form, words=words, moved=moved, **found
+        )
+
+
+def _moved(campaign: Campaign, form: CampaignForm) -> list[str]:
+    """The fields that follow what was just chosen, now with what was saved: only these are renewed on the page."""
+    saved = campaign_form.filled(campaign)
+    moved = [n for n in ("name", "circle_id", "audience") if (form[n].data or "") != saved[n].data]
+    moved = [n for n in moved if n != "name" or form.name.data]
+    for name in moved:
+        form[name].data = saved[name].data
+    return moved
 
 
 def mine(session: Session, campaign_id: UUID) -> Campaign:
@@ -159,7 +167,7 @@ def _page(session: Session, campaign: Campaign, form: CampaignForm) -> str:
     return render_template(
         "console/campaigns/edit.html", campaign=campaign, form=form, kinds=words.KINDS, words=words,
         palette=[(name, FIELDS[name]) for name in (*PALETTES[campaign.kind], *ANYWHERE)],
-        channels_here=config.current().enabled_channels, phone=bool(me().phone), moved=False,
+        channels_here=config.current().enabled_channels, phone=bool(me().phone),
         **_live(session, campaign, form),
     )  # fmt: skip
 
@@ -183,11 +191,11 @@ def _live(session: Session, campaign: Campaign, form: CampaignForm) -> dict[str,
         "beside": beside,
         "saved": not form.errors,
         "expected": campaigns.expected_replies(session, campaign.kind, reach.people),
-        "notes": _notes(session, campaign, reach),
+        "notes": notes(session, campaign),
     }
 
 
-def _notes(session: Session, campaign: Campaign, reach: campaigns.Reach) -> list[str]:
+def notes(session: Session, campaign: Campaign) -> list[str]:
     """What is no mistake, and still worth knowing before it is sent."""
     found = []
     content = _about(session, campaign)

@@ -1,7 +1,7 @@
 """The form of a campaign: what may be chosen, what was typed, and the draft that it makes."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -145,31 +145,67 @@ def _one_language(campaign: Campaign) -> str:
 def draft_of(form: CampaignForm, campaign: Campaign, session: Session, *, turn: bool) -> campaigns.Draft:
     """The draft that was typed. What belongs to another kind, and members chosen one by one, stay as they were.
 
-    An invite follows the circle of its session, unless another was chosen. `turn` lets another kind take effect.
+    `turn` lets another kind take effect. What a campaign is about brings its name, circle and language along.
     """
     kind = (_enum(CampaignKind, form.kind.data) if turn else None) or campaign.kind
-    meeting_id, circle_id = _uuid(form.session_id.data), _uuid(form.circle_id.data)
-    if kind == CampaignKind.INVITE and meeting_id and meeting_id != campaign.session_id:
-        meeting = session.get(GroupSession, meeting_id)
-        before = session.get(GroupSession, campaign.session_id) if campaign.session_id else None
-        if meeting and circle_id in (None, before.circle_id if before else None):
-            circle_id = meeting.circle_id
     contents = tuple(_contents(form))
     if kind != campaign.kind:
         contents = tuple(_turned(contents, campaign.kind, kind))
-    return campaigns.Draft(
+    typed = campaigns.Draft(
         name=form.name.data or "",
         kind=kind,
         channels=tuple(c for c in ChannelName if c.value in (form.channels.data or ())),
         contents=contents,
         topic=_enum(Topic, form.topic.data) if kind == CampaignKind.ANNOUNCEMENT else None,
-        circle_id=circle_id,
-        session_id=meeting_id if kind == CampaignKind.INVITE else None,
+        circle_id=_uuid(form.circle_id.data),
+        session_id=_uuid(form.session_id.data) if kind == CampaignKind.INVITE else None,
         story_id=_uuid(form.story_id.data) if kind == CampaignKind.STORY else None,
         tool_id=_uuid(form.tool_id.data) if kind == CampaignKind.TOOL else None,
         languages=(form.audience.data,) if form.audience.data in LANGUAGES else (),
         member_ids=tuple(UUID(i) for i in campaign.audience.get("member_ids", ())),
     )
+    return _following(session, campaign, typed)
+
+
+def _following(session: Session, campaign: Campaign, typed: campaigns.Draft) -> campaigns.Draft:
+    """Where another story, tool or session was just chosen: its language, its circle and its title come along.
+
+    Only what still follows the choice before (or was never chosen) moves; whatever somebody set stays.
+    """
+    after = _subject(session, typed.story_id, typed.tool_id, typed.session_id)
+    before = _subject(session, campaign.story_id, campaign.tool_id, campaign.session_id)
+    if after is None or after == before:
+        return typed
+    label, old = words.KINDS[typed.kind].label, before or Subject("", "", None)
+    follows_name = typed.name in ("", label, words.KINDS[campaign.kind].label, f"{label}: {old.title}")
+    chosen = typed.languages[0] if typed.languages else ""
+    return replace(
+        typed,
+        name=f"{label}: {after.title}" if follows_name else typed.name,
+        circle_id=after.circle_id if after.circle_id and typed.circle_id in (None, old.circle_id) else typed.circle_id,
+        languages=(after.language,) if after.language and chosen in ("", old.language) else typed.languages,
+    )
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a campaign is about, as far as the rest of it follows."""
+
+    title: str
+    language: str
+    circle_id: UUID | None
+
+
+def _subject(session: Session, story_id: UUID | None, tool_id: UUID | None, session_id: UUID | None) -> Subject | None:
+    content: Story | Tool | None = session.get(Story, story_id) if story_id else None
+    if tool_id:
+        content = session.get(Tool, tool_id)
+    if content is not None:
+        return Subject(content.title, content.language, None)
+    meeting = session.get(GroupSession, session_id) if session_id else None
+    if meeting is None:
+        return None
+    return Subject(f"{meeting.title or meeting.circle.name}, {local(meeting.starts_at)}", "", meeting.circle_id)
 
 
 def _contents(form: CampaignForm) -> Iterable[campaigns.ContentDraft]:

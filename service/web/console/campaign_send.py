@@ -20,7 +20,7 @@ from service.models.gatherings import Circle
 from service.models.members import Member, MemberState
 from service.web.auth import me, signed_in
 from service.web.console import campaign_words as words
-from service.web.console.campaign_compose import mine
+from service.web.console.campaign_compose import mine, notes
 from service.web.forms import HearthForm, put_error
 from service.web.times import local, viewer_zone
 
@@ -176,6 +176,7 @@ def _review_page(session: Session, campaign: Campaign, form: SendForm) -> str:
         circle=session.get(Circle, campaign.circle_id) if campaign.circle_id else None,
         expected=campaigns.expected_replies(session, campaign.kind, reach.people, begin),
         found=campaigns.previews(session, campaign, None, _first_language(campaign)),
+        notes=notes(session, campaign),
     )  # fmt: skip
 
 
