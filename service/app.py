@@ -21,7 +21,7 @@ from service.web import (
     times,
     webhooks,
 )
-from service.web.console import alerts, campaigns, inbox, today
+from service.web.console import alerts, campaigns, inbox, members, sessions, today
 
 BLUEPRINTS = (
     health.bp,
@@ -31,7 +31,9 @@ BLUEPRINTS = (
     alerts.bp,
     duty_page.bp,
     inbox.bp,
+    sessions.bp,
     campaigns.bp,
+    members.bp,
     today.bp,
     webhooks.bp,
 )
