@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     sendgrid_inbound_public_key: str = ""
     sendgrid_inbound_domain: str = ""
     send_timeout: float = Field(default=10, gt=0, le=60)
+    lease_seconds: float = Field(default=60, gt=0, le=3600)
 
     default_country: str = Field(default="US", min_length=2, max_length=2)
     sms_countries: str = ""

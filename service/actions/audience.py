@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, not_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, not_, or_, select, union
 from sqlalchemy.orm import Session, aliased
 
+from service import clock
 from service.models.campaigns import Campaign, CampaignKind
 from service.models.content import StoryRead
 from service.models.gatherings import CircleMembership
@@ -129,15 +130,24 @@ def _standing(member: Any, channel: ChannelName, audience: Audience) -> tuple[An
     """(address, subscription, why not) of one channel, for outer joins onto `member`."""
     address, subscription = aliased(Address), aliased(Subscription)
     reason = refusal(member, address, subscription, topic_needed=audience.topic is not None)
-    paused = or_(member.paused_until.is_not(None), subscription.state == SubscriptionState.PAUSED)
     full = case(
         (reason.is_not(None), reason),
-        (paused, "paused"),
+        (_pausing(member, subscription), "paused"),
         (member.held_at.is_not(None), "held"),
         (_already_read(member, audience), "already_read"),
         else_=None,
     )
     return address, subscription, full
+
+
+def _pausing(member: Any, subscription: Any) -> ColumnElement[bool]:
+    """Whether a break runs now; one that is over needs nobody to end it."""
+    now = clock.now()
+    topic_rests = and_(
+        subscription.state == SubscriptionState.PAUSED,
+        or_(subscription.paused_until.is_(None), subscription.paused_until > now),
+    )
+    return or_(func.coalesce(member.paused_until > now, False), func.coalesce(topic_rests, False))
 
 
 def _already_read(member: Any, audience: Audience) -> ColumnElement[bool]:
@@ -147,10 +157,10 @@ def _already_read(member: Any, audience: Audience) -> ColumnElement[bool]:
 
 
 def _joined(
-    statement: Select[Any], member: Any, channel: ChannelName, audience: Audience, standing: Any
+    statement: Select[Any], member: Any, channel: ChannelName, audience: Audience, standing: Any, *, outer: bool = True
 ) -> Select[Any]:
     address, subscription, _ = standing
-    statement = statement.outerjoin(address, and_(address.member_id == member.id, address.channel == channel))
+    statement = statement.join(address, and_(address.member_id == member.id, address.channel == channel), isouter=outer)
     return statement.outerjoin(
         subscription,
         and_(
@@ -161,26 +171,37 @@ def _joined(
     )
 
 
-def recipients(audience: Audience, channel: ChannelName, *extra: Any, after: UUID | None = None) -> Select[Any]:
+def recipients(
+    audience: Audience, channel: ChannelName, *extra: Any, after: UUID | None = None, upto: UUID | None = None
+) -> Select[Any]:
     """SELECT member id, address id (and `extra` columns of Member) of everybody who gets this on `channel`.
 
     Somebody who may be reached on two of the audience's channels gets it on the preferred one (a text where
     nothing is preferred), or on both if they chose both. Ordered by member id, so that it can be cut in pieces:
-    `after` begins behind that member.
+    `after` begins behind that member, `upto` ends with that one.
     """
-    member = Member
+    statement, address, clauses = _reached(select(Member.id), Member, channel, audience)
+    clauses.append(_first_at_the_address(address, channel, audience))
+    if after is not None:
+        clauses.append(Member.id > after)
+    if upto is not None:
+        clauses.append(Member.id <= upto)
+    return statement.add_columns(address.id, *extra).where(*clauses).order_by(Member.id)
+
+
+def _reached(
+    statement: Select[Any], member: Any, channel: ChannelName, audience: Audience
+) -> tuple[Select[Any], Any, list[ColumnElement[bool]]]:
+    """(joined statement, address, clauses) of whoever may be reached on `channel` and gets this there."""
     standing = _standing(member, channel, audience)
-    statement: Select[Any] = select(member.id, standing[0].id, *extra)
-    statement = _joined(statement, member, channel, audience, standing)
-    clauses = [standing[2].is_(None), *_in_scope(member, audience), _not_a_second_copy(member, standing[0], audience)]
+    statement = _joined(statement, member, channel, audience, standing, outer=False)
+    clauses = [standing[2].is_(None), *_in_scope(member, audience)]
     for other in audience.channels:
         if other != channel:
             other_standing = _standing(member, other, audience)
             statement = _joined(statement, member, other, audience, other_standing)
             clauses.append(or_(member.both_channels, not_(_better(member, other)), other_standing[2].is_not(None)))
-    if after is not None:
-        clauses.append(member.id > after)
-    return statement.where(*clauses).order_by(member.id)
+    return statement, standing[0], clauses
 
 
 def _better(member: Any, other: ChannelName) -> ColumnElement[bool]:
@@ -190,29 +211,12 @@ def _better(member: Any, other: ChannelName) -> ColumnElement[bool]:
     return and_(member.preferred_channel.is_not(None), member.preferred_channel == ChannelName.EMAIL)
 
 
-def _not_a_second_copy(member: Any, address: Any, audience: Audience) -> ColumnElement[bool]:
-    """No earlier member in scope has the same address and may be reached at it."""
-    twin_address, twin, twin_subscription = aliased(Address), aliased(Member), aliased(Subscription)
-    clauses = [
-        twin_address.index_hash == address.index_hash,
-        twin_address.channel == address.channel,
-        twin_address.member_id < member.id,
-        twin.id == twin_address.member_id,
-        refusal(twin, twin_address, twin_subscription, audience.topic is not None).is_(None),
-        twin.held_at.is_(None),
-        twin.paused_until.is_(None),
-        *_in_scope(twin, audience),
-    ]
-    source = select(twin_address.id).select_from(twin_address).join(twin, twin.id == twin_address.member_id)
-    source = source.outerjoin(
-        twin_subscription,
-        and_(
-            twin_subscription.member_id == twin.id,
-            twin_subscription.channel == twin_address.channel,
-            twin_subscription.topic == audience.topic if audience.topic else literal(False),
-        ),
-    )
-    return not_(source.where(*clauses).correlate(address, member).exists())
+def _first_at_the_address(address: Any, channel: ChannelName, audience: Audience) -> ColumnElement[bool]:
+    """No earlier member has the same address and gets this there: two people may share a phone."""
+    twin = aliased(Member)
+    statement, twin_address, clauses = _reached(select(twin.id).select_from(twin), twin, channel, audience)
+    same = (twin_address.index_hash == address.index_hash, twin_address.member_id < address.member_id)
+    return not_(statement.where(*same, *clauses).correlate(address).exists())
 
 
 @dataclass(frozen=True)
@@ -231,14 +235,19 @@ class Summary:
 
 def summary(session: Session, audience: Audience) -> Summary:
     """Count the audience. Reads every member in scope once: for pages, never for the sending path."""
+    chosen = {channel: recipients(audience, channel).subquery() for channel in audience.channels}
     by_channel = {
-        channel: session.scalar(select(func.count()).select_from(recipients(audience, channel).subquery())) or 0
-        for channel in audience.channels
+        channel: session.scalar(select(func.count()).select_from(rows)) or 0 for channel, rows in chosen.items()
     }
-    return Summary(by_channel, _left_out(session, audience, sum(by_channel.values())))
+    reached = 0
+    if chosen:
+        people = union(*[select(rows.c[0]) for rows in chosen.values()]).subquery()
+        reached = session.scalar(select(func.count()).select_from(people)) or 0
+    return Summary(by_channel, _left_out(session, audience, reached))
 
 
 def _left_out(session: Session, audience: Audience, reached: int) -> dict[str, int]:
+    """reason → members. Whoever could be reached and is not among the `reached` shares an address with one who is."""
     standings = [(channel, _standing(Member, channel, audience)) for channel in audience.channels]
     if not standings:
         return {}

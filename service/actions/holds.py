@@ -14,10 +14,11 @@ from service.models.campaigns import Campaign, CampaignState, Delivery, Delivery
 
 
 def take_back(session: Session, member_ids: Collection[UUID]) -> int:
-    """Give up every claim on these members' messages that have not begun to leave; returns how many.
+    """Give up every claim on these members' messages that have not begun to leave; returns how many wait there.
 
     Called in the same transaction as an opt-out, a pause or a flag. A worker marks a message `sending` only if it
-    still holds the claim, so nothing claimed before the opt-out leaves after it.
+    still holds the claim, so nothing claimed before the opt-out leaves after it. What looks unclaimed is touched as
+    well: a claim under way in another transaction is not to be seen yet, and this waits for it and takes it back.
     """
     if not member_ids:
         return 0
@@ -26,7 +27,6 @@ def take_back(session: Session, member_ids: Collection[UUID]) -> int:
         .where(
             Delivery.member_id.in_(list(member_ids)),
             Delivery.state == DeliveryState.QUEUED,
-            Delivery.claim.is_not(None),
         )
         .values(claim=None, claimed_until=None, updated_at=clock.now())
         .execution_options(synchronize_session=False)

@@ -18,6 +18,7 @@ def run() -> dict[str, int]:
     """One round; returns counts by what was done. Every part may be repeated and interrupted."""
     now = clock.now()
     done = {
+        "fetched": campaigns.fetch_stranded(),
         "finished": campaigns.finish_done(),
         "paged": safety.page_again(),
         "raised": safety.raise_daily(),

@@ -13,9 +13,10 @@ from service.actions.campaigns.compose import (
     update,
 )
 from service.actions.campaigns.expecting import Outlook, Reach, expected_replies, outlook, reach, rota_gap
+from service.actions.campaigns.freezing import freeze, start_due
 from service.actions.campaigns.heard import Heard, heard
 from service.actions.campaigns.progress import SHELVES, Progress, done_of, finish_done, progress, recent
-from service.actions.campaigns.run import cancel, freeze, pause, resume, start, start_due
+from service.actions.campaigns.run import cancel, fetch_stranded, pause, resume, start
 from service.actions.campaigns.trying import Rendered, Size, estimate, previews, send_test, sizes
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "done_of",
     "estimate",
     "expected_replies",
+    "fetch_stranded",
     "field_name",
     "finish_done",
     "freeze",

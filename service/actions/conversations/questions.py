@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from service import clock, db
 from service.actions.conversations.incoming import Arrived
-from service.actions.delivery.judging import QUESTION_OPEN
+from service.actions.delivery.history import QUESTION_OPEN
 from service.actions.understanding import Question
 from service.models.campaigns import Asks, Campaign, CampaignContent, Delivery, DeliveryState, Purpose
 from service.models.conversations import Conversation, Direction, Joining, Message

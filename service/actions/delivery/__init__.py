@@ -2,7 +2,7 @@
 
 from service.actions.delivery.claims import release
 from service.actions.delivery.draining import close, drain
-from service.actions.delivery.results import Receipt, apply_receipts
+from service.actions.delivery.receipts import Receipt, apply_receipts
 from service.actions.delivery.sweeping import sweep
 
 __all__ = ["Receipt", "apply_receipts", "close", "drain", "release", "sweep"]

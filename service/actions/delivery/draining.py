@@ -12,13 +12,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service import config, db, logs, queue
-from service.actions import member_links, outbox
+from service.actions import holds, member_links, outbox
 from service.actions.delivery import results, writing
-from service.actions.delivery.claims import Claimed, claim, give_back, mark_sending
+from service.actions.delivery.claims import Claimed, claim, give_back, mark_sending, refuse
 from service.channels import email
 from service.channels.base import EmailRecipient, EmailRequest, Result, Text
 from service.channels.batches import split
-from service.channels.render import MissingValue, TemplateInvalid
+from service.channels.render import MissingValue
 from service.channels.sendgrid import SendGridSender
 from service.channels.twilio import TwilioSender
 from service.models.conversations import Message
@@ -32,6 +32,8 @@ CLAIM_AT_MOST = 500
 SECONDS_AHEAD = 5.0
 """A claim holds at most what leaves in this time at the set pace, so that a stop or a pause bites at once."""
 RECORD_EVERY = 100
+RECORD_WITHIN = 1.0
+"""Results are written in bulk: after this many, or with the first that comes after this many seconds."""
 REST_AT_MOST = 5.0
 
 _senders: dict[str, TwilioSender | SendGridSender] = {}
@@ -102,16 +104,47 @@ def _load(session: Session, claimed: Sequence[Claimed]) -> tuple[dict[UUID, writ
 
 def _send_texts(packs: dict[UUID, writing.Pack], messages: dict[UUID, Message], claimed: Sequence[Claimed]) -> int:
     by_id = {c.id: c for c in claimed}
+    try:
+        ready = _written(packs, messages, claimed)
+        return _hand_over(ready, by_id) if ready else 0
+    finally:
+        give_back(claimed)
+
+
+def _written(packs: dict[UUID, writing.Pack], messages: dict[UUID, Message], claimed: Sequence[Claimed]) -> list[Text]:
+    """The texts that can be written. One without a value for a field is skipped; a broken campaign is paused."""
     ready: list[Text] = []
-    for c, written in writing.texts(packs, messages, claimed):
-        if isinstance(written, Text):
-            ready.append(written)
-        else:
-            results.refuse(c, "cannot_render")
-    if not ready:
-        return 0
+    broken: set[UUID | None] = set()
+    for c in claimed:
+        if c.campaign_id in broken:
+            continue
+        try:
+            ready.append(writing.text(packs, messages, c))
+        except MissingValue:
+            refuse(c, "cannot_render")
+        except Exception as error:
+            _cannot_write(c.campaign_id, [c], error)
+            if c.campaign_id:
+                broken.add(c.campaign_id)
+    whole = {c.id for c in claimed if c.campaign_id not in broken}
+    return [text for text in ready if text.delivery_id in whole]
+
+
+def _cannot_write(campaign_id: UUID | None, claimed: Sequence[Claimed], error: Exception) -> None:
+    """What fails for one will fail for all: the campaign waits for a person, everything else goes on."""
+    log.error("a message cannot be written", campaign=str(campaign_id), exc_info=error)
+    if campaign_id is None:
+        for c in claimed:
+            refuse(c, "cannot_render")
+        return
+    with db.transaction() as session:
+        holds.pause_campaign(session, campaign_id, f"It cannot be written ({type(error).__name__}). Check its words.")
+
+
+def _hand_over(ready: Sequence[Text], by_id: dict[int, Claimed]) -> int:
+    """Send texts that are written, and write down what becomes of them; returns how many were handed over."""
     pace = config.current().twilio_mps
-    started = time.monotonic()
+    started = flushed = time.monotonic()
     found: list[Result] = []
     sent = 0
     stream = twilio().send(
@@ -123,27 +156,28 @@ def _send_texts(packs: dict[UUID, writing.Pack], messages: dict[UUID, Message], 
     for result in stream:
         found.append(result)
         sent += 1
-        if len(found) >= RECORD_EVERY:
+        if len(found) >= RECORD_EVERY or time.monotonic() > flushed + RECORD_WITHIN:
             results.record(found, by_id)
-            found = []
+            found, flushed = [], time.monotonic()
         if pace:
             _sleep(started + sent / pace - time.monotonic())
         if result.slow_down:
             _sleep(min(result.retry_after or 1.0, REST_AT_MOST))
     results.record(found, by_id)
-    give_back(claimed)
     return sent
 
 
 def _send_emails(packs: dict[UUID, writing.Pack], messages: dict[UUID, Message], claimed: Sequence[Claimed]) -> int:
     by_id = {c.id: c for c in claimed}
     sent = 0
-    for whole in _requests(packs, messages, claimed):
-        for part in split(whole):
-            if queue.stopping.is_set():
-                break
-            sent += _send_request(part, by_id)
-    give_back(claimed)
+    try:
+        for whole in _requests(packs, messages, claimed):
+            for part in split(whole):
+                if queue.stopping.is_set():
+                    return sent
+                sent += _send_request(part, by_id)
+    finally:
+        give_back(claimed)
     return sent
 
 
@@ -167,13 +201,23 @@ def _requests(
     """Emails grouped so that each request shares one body; single messages go one by one."""
     groups: dict[tuple[UUID, str, bool], list[Claimed]] = {}
     for c in claimed:
-        if c.message_id:
-            yield _single(messages[c.message_id], c)
-        elif c.campaign_id:
+        if c.campaign_id:
             language = writing.reader_of(c).language
             groups.setdefault((c.campaign_id, language, c.discreet), []).append(c)
+        elif c.message_id:
+            try:
+                request = _single(messages[c.message_id], c)
+            except Exception as error:
+                _cannot_write(None, [c], error)
+            else:
+                yield request
     for (campaign_id, language, discreet), rows in groups.items():
-        yield _batch(packs[campaign_id], language, discreet, rows)
+        try:
+            batch = _batch(packs[campaign_id], language, discreet, rows)
+        except Exception as error:
+            _cannot_write(campaign_id, rows, error)
+        else:
+            yield batch
 
 
 def _batch(pack: writing.Pack, language: str, discreet: bool, rows: list[Claimed]) -> EmailRequest:
@@ -185,8 +229,8 @@ def _batch(pack: writing.Pack, language: str, discreet: bool, rows: list[Claimed
         values = writing.context(pack, writing.reader_of(c), ChannelName.EMAIL, fields)
         try:
             substitutions = compiled.substitutions(values)
-        except (MissingValue, TemplateInvalid):
-            results.refuse(c, "cannot_render")
+        except MissingValue:
+            refuse(c, "cannot_render")
             continue
         recipients.append(
             EmailRecipient(

@@ -1,136 +1,186 @@
-"""Writing down what became of messages: what a provider answered, and what its receipts say later.
+"""Writing down what a provider answered. Receipts that come later are in `receipts`.
 
-The only place where a delivery changes state after it was claimed. States have a rank and only a higher one
-applies, so results and receipts may come in any order and any number of times.
+Together these are the only places where a delivery changes state after it was claimed. States have a rank and only a
+higher one applies, so results and receipts may come in any order and any number of times.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import bindparam, case, func, select, update
+from sqlalchemy import ColumnElement, bindparam, case, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from service import clock, db, logs
 from service.actions import consent, holds
 from service.actions.delivery.claims import Claimed
 from service.actions.delivery.rules import MAX_ATTEMPTS, backoff
-from service.actions.delivery.writing import carries_stop_line
+from service.actions.delivery.writing import STOP_LINE_EVERY
 from service.channels.base import Outcome, Result
-from service.channels.errors import outcome_of_code, remedy
-from service.models.campaigns import RANK, Campaign, CampaignKind, Delivery, DeliveryState, Purpose
+from service.channels.errors import remedy
+from service.models.campaigns import RANK, Campaign, CampaignKind, Delivery, DeliveryState
 from service.models.content import StoryRead
 from service.models.members import Address, AddressState, ChannelName
 
 log = logs.get("delivery")
 
 FINAL_OF: dict[Outcome, DeliveryState] = {
-    Outcome.ACCEPTED: DeliveryState.ACCEPTED,
     Outcome.STOPPED: DeliveryState.FAILED,
     Outcome.UNREACHABLE: DeliveryState.FAILED,
     Outcome.FAILED: DeliveryState.FAILED,
     Outcome.UNKNOWN: DeliveryState.UNKNOWN,
 }
 AGAIN = (Outcome.RETRY, Outcome.TOMORROW, Outcome.CONFIGURATION)
+OPEN = (DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.UNKNOWN)
+LEFT = (DeliveryState.ACCEPTED, DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.COMPLAINED)
+"""States that mean: the member has it, or soon will."""
 CONFIGURATION_WAIT = 300.0
 """Seconds until a single message is tried again after the provider refused our settings."""
+TRIES = 4
+"""How often results are written when the database stumbles: lost ones would have to be asked for at the provider."""
+PAUSE = 0.005
+"""Seconds between two commits of a bulk writer on SQLite: without it the others wait for seconds (DESIGN 6.10)."""
 
 rank = case({state.value: value for state, value in RANK.items()}, value=Delivery.state, else_=0)
 """SQL: the rank of a delivery's present state."""
 
 
+def breathe() -> None:
+    """Let others write: SQLite has one writer at a time and no queue for it."""
+    if db.current().is_sqlite:
+        time.sleep(PAUSE)
+
+
 def record(results: Sequence[Result], claimed: dict[int, Claimed]) -> None:
     """Write the results of a group, in bulk, with what follows from them for addresses, consent and campaigns."""
-    if not results:
-        return
+    # One order for everybody who writes several deliveries: two that lock the same rows never wait in a circle.
+    results = sorted(results, key=lambda r: r.delivery_id)
+    for again in range(TRIES if results else 0):
+        try:
+            with db.transaction() as session:
+                _record(session, results, claimed)
+            break
+        except OperationalError as error:
+            if again == TRIES - 1:
+                raise
+            log.warning("results could not be written yet", count=len(results), exc_info=error)
+            time.sleep(0.2 * 4**again)
+    breathe()
+
+
+def _record(session: Session, results: list[Result], claimed: dict[int, Claimed]) -> None:
     now = clock.now()
-    with db.transaction() as session:
-        _set_states(session, [r for r in results if r.outcome in FINAL_OF], claimed, now)
-        _queue_again(session, [r for r in results if r.outcome in AGAIN], claimed, now)
-        for result in results:
-            if result.outcome in (Outcome.STOPPED, Outcome.UNREACHABLE):
-                _mark_address(session, claimed[result.delivery_id], result)
-            elif result.outcome == Outcome.CONFIGURATION:
-                _stop_and_tell(session, claimed[result.delivery_id], result)
-        _remember(session, [claimed[r.delivery_id] for r in results if r.outcome == Outcome.ACCEPTED], now)
+    _accept(session, [r for r in results if r.outcome == Outcome.ACCEPTED], now)
+    _set_states(session, [r for r in results if r.outcome in FINAL_OF], claimed, now)
+    _queue_again(session, [r for r in results if r.outcome in AGAIN], claimed, now)
+    for result in results:
+        if result.outcome in (Outcome.STOPPED, Outcome.UNREACHABLE):
+            _mark_address(session, claimed[result.delivery_id], result)
+        elif result.outcome == Outcome.CONFIGURATION:
+            _stop_and_tell(session, claimed[result.delivery_id], result)
+    remember(session, [r.delivery_id for r in results if r.outcome == Outcome.ACCEPTED], now)
+
+
+def _accept(session: Session, results: list[Result], now: datetime) -> None:
+    """The provider has them. That counts from anybody, also from a worker whose lease ran out long ago."""
+    rows = [{"_id": r.delivery_id, "_provider": r.provider_id} for r in results]
+    if not rows:
+        return
+    provider_id = func.coalesce(Delivery.provider_id, bindparam("_provider", type_=Delivery.provider_id.type))
+    values = {"state": DeliveryState.ACCEPTED, "provider_id": provider_id, "sent_at": now, "updated_at": now}
+    settled = {"error_code": None, "reason": None, "claimed_until": None, "looked_at": None, "looks": 0}
+    one = Delivery.id == bindparam("_id")
+    connection = session.connection()
+    done = connection.execute(update(Delivery).where(one, _any_of(OPEN)).values(values | settled), rows)
+    if done.rowcount != len(rows):  # a receipt was quicker, and may not have named the provider's id
+        late = update(Delivery).where(one, Delivery.provider_id.is_(None)).values(provider_id=provider_id)
+        connection.execute(late, rows)
 
 
 def _set_states(session: Session, results: list[Result], claimed: dict[int, Claimed], now: datetime) -> None:
-    """Final and accepted states. A receipt may have been quicker: then only the provider's id is added."""
-    if not results:
-        return
-    low = RANK[DeliveryState.UNKNOWN]
-    statement = (
-        update(Delivery)
-        .where(Delivery.id == bindparam("_id"))
-        .values(
-            state=case((rank <= low, bindparam("_state", type_=Delivery.state.type)), else_=Delivery.state),
-            provider_id=func.coalesce(Delivery.provider_id, bindparam("_provider")),
-            error_code=func.coalesce(Delivery.error_code, bindparam("_code")),
-            sent_at=func.coalesce(Delivery.sent_at, bindparam("_sent", type_=Delivery.sent_at.type)),
-            looked_at=None,
-            looks=0,
-            updated_at=now,
-        )
-    )
+    """Failed and unknown, unless a receipt knows better already.
+
+    Bad news counts only from whoever still holds the claim: a worker that was away for so long that somebody else
+    took over knows nothing about the second try.
+    """
     rows = [
         {
             "_id": r.delivery_id,
+            "_claim": claimed[r.delivery_id].claim,
             "_state": FINAL_OF[r.outcome],
             "_provider": r.provider_id,
             "_code": r.code,
-            "_sent": now if r.outcome == Outcome.ACCEPTED else None,
         }
         for r in results
     ]
-    session.connection().execute(statement, rows)
+    if not rows:
+        return
+    values = {
+        "state": bindparam("_state", type_=Delivery.state.type),
+        "provider_id": func.coalesce(Delivery.provider_id, bindparam("_provider", type_=Delivery.provider_id.type)),
+        "error_code": bindparam("_code", type_=Delivery.error_code.type),
+        "claimed_until": None,  # the request is over, and nobody works on this any more
+        "updated_at": now,
+    }
+    session.connection().execute(update(Delivery).where(*_in_hand()).values(values), rows)
+
+
+def _in_hand() -> tuple[ColumnElement[bool], ...]:
+    """SQL: the delivery `_id`, while it is in the claim `_claim` and about to leave."""
+    return (
+        Delivery.id == bindparam("_id"),
+        Delivery.claim == bindparam("_claim", type_=Delivery.claim.type),
+        _any_of((DeliveryState.SENDING, DeliveryState.UNKNOWN)),
+    )
+
+
+def _any_of(states: Sequence[DeliveryState]) -> ColumnElement[bool]:
+    return or_(*[Delivery.state == state for state in states])  # IN does not go with executemany
 
 
 def _queue_again(session: Session, results: list[Result], claimed: dict[int, Claimed], now: datetime) -> None:
     """Back into the queue, later; or failed when it has been tried often enough."""
     again, over = [], []
     for r in results:
-        attempts = claimed[r.delivery_id].attempts + 1
+        c = claimed[r.delivery_id]
+        attempts = c.attempts + 1
         started = r.code != "not_started"
+        row = {"_id": r.delivery_id, "_claim": c.claim, "_code": r.code if started else None}
         if started and attempts >= MAX_ATTEMPTS and r.outcome == Outcome.RETRY:
-            over.append({"_id": r.delivery_id, "_code": r.code})
+            over.append(row)
             continue
         wait = _wait(r, attempts) if started else 0.0
-        again.append(
-            {
-                "_id": r.delivery_id,
-                "_due": now + timedelta(seconds=wait),
-                "_code": r.code if started else None,
-                "_attempts": attempts if started else attempts - 1,
-            }
-        )
-    mine = (Delivery.id == bindparam("_id"), Delivery.state == DeliveryState.SENDING)
+        due = now + timedelta(seconds=wait)
+        again.append(row | {"_due": due, "_attempts": attempts if started else c.attempts})
     connection = session.connection()
     if again:
         values = {
             "state": DeliveryState.QUEUED,
             "due_at": bindparam("_due", type_=Delivery.due_at.type),
-            "error_code": bindparam("_code"),
+            "error_code": bindparam("_code", type_=Delivery.error_code.type),
             "attempts": bindparam("_attempts"),
-            "claim": None,
-            "claimed_until": None,
-            "sending_at": None,
-            "request_id": None,
+            **AFRESH,
             "updated_at": now,
         }
-        connection.execute(update(Delivery).where(*mine).values(values), again)
+        connection.execute(update(Delivery).where(*_in_hand()).values(values), again)
     if over:
         final = {
             "state": DeliveryState.FAILED,
             "reason": "gave_up",
-            "error_code": bindparam("_code"),
+            "error_code": bindparam("_code", type_=Delivery.error_code.type),
             "updated_at": now,
         }
-        connection.execute(update(Delivery).where(*mine).values(final), over)
+        connection.execute(update(Delivery).where(*_in_hand()).values(final), over)
+
+
+AFRESH: dict[str, Any] = {
+    "claim": None, "claimed_until": None, "sending_at": None, "request_id": None, "looked_at": None, "looks": 0,
+}  # fmt: skip
+"""What a delivery loses that goes back into the queue."""
 
 
 def _wait(result: Result, attempts: int) -> float:
@@ -157,170 +207,41 @@ def _stop_and_tell(session: Session, c: Claimed, result: Result) -> None:
         holds.pause_campaign(session, c.campaign_id, remedy(result.code or ""))
 
 
-def _remember(session: Session, accepted: list[Claimed], now: datetime) -> None:
-    """Note who has been told how to stop, and which story has been read."""
-    told = [c.address_id for c in accepted if c.channel == ChannelName.SMS and c.campaign_id and c.address_id
-            and carries_stop_line(c.introduced_at)]  # fmt: skip
-    if told:
-        session.execute(update(Address).where(Address.id.in_(told)).values(introduced_at=now))
-    addresses = [c.address_id for c in accepted if c.address_id]
-    if addresses:
-        session.execute(update(Address).where(Address.id.in_(addresses)).values(last_sent_at=now))
-    by_campaign: dict[UUID, list[UUID]] = {}
-    for c in accepted:
-        if c.campaign_id and c.member_id:
-            by_campaign.setdefault(c.campaign_id, []).append(c.member_id)
-    if not by_campaign:
-        return
-    stories = select(Campaign.id, Campaign.story_id).where(
-        Campaign.id.in_(by_campaign), Campaign.kind == CampaignKind.STORY, Campaign.story_id.is_not(None)
-    )
-    for campaign_id, story_id in session.execute(stories):
-        if story_id:
-            rows = [{"story_id": story_id, "member_id": m, "at": now} for m in by_campaign[campaign_id]]
-            builder = sqlite_insert if db.current().is_sqlite else postgresql_insert
-            session.execute(builder(StoryRead).on_conflict_do_nothing(), rows)
+def remember(session: Session, ids: Collection[int], now: datetime) -> None:
+    """Note for messages that have left who has been told how to stop, and which story has been read.
 
-
-def refuse(c: Claimed, reason: str) -> None:
-    """A message that cannot be written is skipped with its reason; nothing has left."""
-    with db.transaction() as session:
-        session.execute(
-            update(Delivery)
-            .where(Delivery.id == c.id, Delivery.state == DeliveryState.QUEUED)
-            .values(state=DeliveryState.SKIPPED, reason=reason, updated_at=clock.now())
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What a provider says later about one message, found by our delivery id, or by the provider's own."""
-
-    state: DeliveryState
-    at: datetime
-    delivery_id: int | None = None
-    provider_id: str | None = None
-    request_id: UUID | None = None
-    code: str | None = None
-    unsubscribe: bool = False
-
-
-def apply_receipts(session: Session, receipts: Iterable[Receipt]) -> int:
-    """Apply a batch in any order; returns how many deliveries moved. Final states never regress.
-
-    A receipt for a message that waits to be sent again proves that it did leave: it is not sent a second time.
-    For email one event settles its whole request: the provider took all of it or nothing.
+    Called with everything that was open and is settled now, however that came about: a message of which only its
+    receipt told us has been read like any other.
     """
-    receipts = list(receipts)
-    _find_by_provider(session, receipts)
-    best: dict[int, Receipt] = {}
-    for r in receipts:
-        if r.delivery_id and (r.delivery_id not in best or RANK[r.state] > RANK[best[r.delivery_id].state]):
-            best[r.delivery_id] = r
-    now = clock.now()
-    moved = 0
-    if best:
-        statement = (
-            update(Delivery)
-            .where(
-                Delivery.id == bindparam("_id"),
-                rank < bindparam("_rank"),
-                Delivery.state != DeliveryState.SKIPPED,
-            )
-            .values(
-                state=bindparam("_state", type_=Delivery.state.type),
-                provider_id=func.coalesce(Delivery.provider_id, bindparam("_provider")),
-                error_code=func.coalesce(bindparam("_code"), Delivery.error_code),
-                sent_at=func.coalesce(Delivery.sent_at, bindparam("_at", type_=Delivery.sent_at.type)),
-                updated_at=now,
-            )
-        )
-        rows = [
-            {
-                "_id": i,
-                "_rank": RANK[r.state],
-                "_state": r.state,
-                "_provider": r.provider_id,
-                "_code": r.code,
-                "_at": r.at,
-            }
-            for i, r in best.items()
-        ]
-        moved = int(session.connection().execute(statement, rows).rowcount)
-    moved += _settle_requests(session, {r.request_id for r in receipts if r.request_id}, now)
-    _consequences(session, receipts, best)
-    return moved
-
-
-def _find_by_provider(session: Session, receipts: list[Receipt]) -> None:
-    """Fill in our id where a receipt knows only the provider's."""
-    wanted = {r.provider_id for r in receipts if r.delivery_id is None and r.provider_id}
-    if not wanted:
+    if not ids:
         return
-    pairs: Any = session.execute(
-        select(Delivery.provider_id, Delivery.id).where(
-            Delivery.provider_id.in_(wanted), Delivery.channel == ChannelName.SMS
-        )
-    )
-    found: dict[str | None, int] = dict(pairs.all())
-    for i, r in enumerate(receipts):
-        if r.delivery_id is None and r.provider_id in found:
-            receipts[i] = Receipt(
-                r.state, r.at, found[r.provider_id], r.provider_id, r.request_id, r.code, r.unsubscribe
-            )
-
-
-def _settle_requests(session: Session, requests: set[UUID], now: datetime) -> int:
-    if not requests:
-        return 0
-    result = session.execute(
-        update(Delivery)
-        .where(
-            Delivery.request_id.in_(requests),
-            Delivery.state.in_([DeliveryState.SENDING, DeliveryState.UNKNOWN]),
-        )
-        .values(state=DeliveryState.ACCEPTED, sent_at=func.coalesce(Delivery.sent_at, now), updated_at=now)
+    left = (Delivery.id.in_(ids), Delivery.state.in_(LEFT))
+    addresses = select(Delivery.address_id).where(*left, Delivery.address_id.is_not(None))
+    session.execute(
+        update(Address)
+        .where(Address.id.in_(addresses))
+        .values(last_sent_at=now)
         .execution_options(synchronize_session=False)
     )
-    return int(result.rowcount)  # type: ignore[attr-defined]
-
-
-def _consequences(session: Session, receipts: list[Receipt], best: dict[int, Receipt]) -> None:
-    """Bounces, complaints, stops and dead numbers change what may be sent next."""
-    grave = {i: r for i, r in best.items() if _is_grave(r)}
-    grave |= {r.delivery_id: r for r in receipts if r.unsubscribe and r.delivery_id}
-    if not grave:
-        return
-    rows = session.execute(
-        select(Delivery.id, Delivery.channel, Delivery.address_id, Delivery.purpose, Address.value)
-        .join(Address, Address.id == Delivery.address_id)
-        .where(Delivery.id.in_(grave))
+    by_campaign = select(Delivery.address_id).where(
+        *left, Delivery.campaign_id.is_not(None), Delivery.channel == ChannelName.SMS
     )
-    for id_, channel, address_id, purpose, value in rows:
-        if address_id is None:
-            continue
-        receipt = grave[id_]
-        outcome = outcome_of_code(receipt.code) if receipt.code and channel == ChannelName.SMS else None
-        if receipt.state == DeliveryState.COMPLAINED or receipt.unsubscribe or outcome == Outcome.STOPPED:
-            reason = "complaint" if receipt.state == DeliveryState.COMPLAINED else "provider_stop"
-            consent.stop_address(session, channel, value, source="provider", evidence=f"delivery {id_}", reason=reason)
-        elif receipt.state == DeliveryState.BOUNCED:
-            _set_address(session, address_id, AddressState.BOUNCED)
-        elif outcome == Outcome.UNREACHABLE:
-            _set_address(session, address_id, AddressState.UNREACHABLE)
-        elif outcome == Outcome.CONFIGURATION and purpose == Purpose.CAMPAIGN:
-            campaign_id = session.scalar(select(Delivery.campaign_id).where(Delivery.id == id_))
-            if campaign_id:
-                holds.pause_campaign(session, campaign_id, remedy(receipt.code or ""))
-
-
-def _is_grave(r: Receipt) -> bool:
-    return r.state in (
-        DeliveryState.BOUNCED, DeliveryState.COMPLAINED, DeliveryState.UNDELIVERED, DeliveryState.FAILED,
-    )  # fmt: skip
-
-
-def _set_address(session: Session, address_id: UUID, state: AddressState) -> None:
     session.execute(
-        update(Address).where(Address.id == address_id, Address.state == AddressState.OK).values(state=state)
+        update(Address)
+        .where(
+            Address.id.in_(by_campaign),
+            Address.introduced_at.is_(None) | (Address.introduced_at < now - STOP_LINE_EVERY),
+        )
+        .values(introduced_at=now)
+        .execution_options(synchronize_session=False)
     )
+    read = (
+        select(Campaign.story_id, Delivery.member_id, literal(now, StoryRead.at.type))
+        .join(Campaign, Campaign.id == Delivery.campaign_id)
+        .where(
+            *left, Campaign.kind == CampaignKind.STORY, Campaign.story_id.is_not(None), Delivery.member_id.is_not(None)
+        )
+        .order_by(Delivery.member_id)
+    )
+    insert = sqlite_insert if db.current().is_sqlite else postgresql_insert
+    session.execute(insert(StoryRead).from_select(["story_id", "member_id", "at"], read).on_conflict_do_nothing())

@@ -1,9 +1,12 @@
 """The rules of when, as pure functions over integers and moments, so that they can be tested in every time zone."""
 
 import random
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 DAY = 24 * 60
+LATEST = 21 * 60
+"""After nine in the evening, local time, nobody is written to (47 CFR 64.1200(c)(1))."""
 MAX_ATTEMPTS = 8
 FIRST_BACKOFF = 15.0
 """Seconds before the second attempt; doubled each time, with jitter, to at most an hour."""
@@ -28,13 +31,14 @@ def open_now(now: datetime, offset_min: int, offset_max: int, start: int, end: i
 def next_opening(now: datetime, offset_min: int, offset_max: int, start: int, end: int) -> datetime:
     """The first moment from `now` on at which the window is open at both offsets; `now` itself if it is.
 
-    Where no such moment exists (zones further apart than the window is long) the window of the smallest offset
-    counts alone: sending late in the day is better than never.
+    Where no such moment exists (zones further apart than the window is long) the window counts in one of them alone,
+    in the one that leaves the others in their day: later than they chose is better than never, night is not.
     """
     if end - start >= DAY or open_now(now, offset_min, offset_max, start, end):
         return now
-    if offset_max - offset_min >= end - start:
-        offset_max = offset_min
+    apart = offset_max - offset_min
+    if apart >= end - start:
+        offset_min = offset_max = offset_min if start + apart < LATEST else offset_max
         if open_now(now, offset_min, offset_max, start, end):
             return now
     wait = (start - local_minute(now, offset_min)) % DAY
@@ -48,23 +52,14 @@ def backoff(attempts: int, retry_after: float | None = None) -> float:
     return max(wait, retry_after or 0.0)
 
 
-def cap_opens(
-    now: datetime,
-    sent_day: int,
-    sent_week: int,
-    daily: int,
-    weekly: int,
-    newest: datetime | None,
-    oldest: datetime | None,
-) -> datetime | None:
+def cap_opens(now: datetime, sent: Sequence[datetime], daily: int, weekly: int) -> datetime | None:
     """When a member may get the next message under the caps, or None when that is now. A cap of 0 is no cap.
 
-    `sent_day` and `sent_week` count messages of the last 24 hours and 7 days, `newest` and `oldest` bound the week.
+    `sent` are the moments of what they got before; days and weeks are counted back from `now`.
     """
     waits = []
-    if daily and sent_day >= daily and newest:
-        waits.append(newest + timedelta(days=1))
-    if weekly and sent_week >= weekly and oldest:
-        waits.append(oldest + timedelta(days=7))
-    later = [w for w in waits if w > now]
-    return max(later) if later else None
+    for cap, span in ((daily, timedelta(days=1)), (weekly, timedelta(days=7))):
+        inside = sorted(moment for moment in sent if moment > now - span)
+        if cap and len(inside) >= cap:
+            waits.append(inside[-cap] + span)  # then one fewer than the cap is left inside
+    return max(waits, default=None)

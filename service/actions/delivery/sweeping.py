@@ -3,21 +3,28 @@
 Nothing is sent again unless its absence is proven: a doubled message costs more trust than a late one (DESIGN 6.5).
 """
 
+import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, exists, or_, select, update
+from sqlalchemy import Row, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from service import clock, config, db, logs, queue
-from service.actions.delivery import results, writing
+from service.actions.delivery import writing
 from service.actions.delivery.draining import twilio
+from service.actions.delivery.receipts import Receipt, apply_receipts
+from service.actions.delivery.results import AFRESH, breathe
+from service.actions.delivery.rules import MAX_ATTEMPTS
 from service.channels.base import SendError
+from service.channels.errors import outcome_of_code
 from service.channels.events import TWILIO_STATES
 from service.channels.twilio import ProviderMessage
+from service.errors import Invalid
 from service.models.campaigns import Delivery, DeliveryState
 from service.models.conversations import Message, WebhookEvent
 from service.models.members import Address, ChannelName, Member
@@ -28,6 +35,8 @@ BATCH = 200
 LOOKS_APART = timedelta(seconds=60)
 LOOKS_NEEDED = 2
 """Absence of a text needs this many successful empty lists, LOOKS_APART from each other."""
+ENOUGH = 3
+"""Questions without an answer after which the provider is left alone until the next pass."""
 CLOCK_SLACK = timedelta(seconds=60)
 
 
@@ -37,7 +46,7 @@ def sweep() -> dict[str, int]:
     counts: Counter[str] = Counter(expired=_expire(now))
     grace = config.current()
     for row in _open_texts(now, timedelta(seconds=grace.unknown_grace_sms)):
-        if queue.stopping.is_set():
+        if queue.stopping.is_set() or counts["unanswered"] >= ENOUGH:
             break
         counts[_settle_text(row, now)] += 1
     counts.update(_settle_emails(now, timedelta(seconds=grace.unknown_grace_email)))
@@ -56,21 +65,30 @@ def _expire(now: datetime) -> int:
         return int(result.rowcount)  # type: ignore[attr-defined]
 
 
+def _unknown(now: datetime, channel: ChannelName, grace: timedelta) -> tuple[Any, ...]:
+    """SQL: open for longer than the grace, and out of every worker's hands."""
+    return (
+        Delivery.state == DeliveryState.UNKNOWN,
+        Delivery.channel == channel,
+        Delivery.sending_at < now - grace,
+        or_(Delivery.claimed_until.is_(None), Delivery.claimed_until < now),
+    )
+
+
 def _open_texts(now: datetime, grace: timedelta) -> Sequence[Row[Any]]:
+    """Texts to ask about, those that were never looked for first: a provider that is down must not hide them."""
     with db.reading() as session:
         rows: Any = session.execute(
             select(
                 Delivery.id, Delivery.campaign_id, Delivery.message_id, Delivery.sending_at, Delivery.looks,
-                Delivery.member_id, Delivery.direct_to, Address.value, Address.introduced_at, Member.first_name,
-                Member.locale, Member.time_zone, Member.country, Member.discreet,
+                Delivery.attempts, Delivery.member_id, Delivery.direct_to, Address.value, Address.introduced_at,
+                Member.first_name, Member.locale, Member.time_zone, Member.country, Member.discreet,
             )
             .outerjoin(Address, Address.id == Delivery.address_id)
             .outerjoin(Member, Member.id == Delivery.member_id)
             .where(
-                Delivery.state == DeliveryState.UNKNOWN,
-                Delivery.channel == ChannelName.SMS,
-                Delivery.sending_at < now - grace,
-                or_(Delivery.looked_at.is_(None), Delivery.looked_at < now - LOOKS_APART),
+                *_unknown(now, ChannelName.SMS, grace),
+                or_(Delivery.looked_at.is_(None), Delivery.looked_at <= now - LOOKS_APART),
             )
             .order_by(Delivery.id)
             .limit(BATCH)
@@ -79,97 +97,176 @@ def _open_texts(now: datetime, grace: timedelta) -> Sequence[Row[Any]]:
 
 
 def _settle_text(row: Row[Any], now: datetime) -> str:
-    """Ask the provider about one text: `found`, `looked` (absent so far), `requeued`, or `unanswered`."""
+    """Ask the provider about one text: `found`, `looked` (absent so far), `requeued`, `gave_up`, or `unanswered`.
+
+    `moved` is one that somebody else has settled meanwhile; `unsettled` one whose words cannot be made again, so that
+    nothing can be proven.
+    """
     to = row.direct_to or row.value
-    since = row.sending_at - CLOCK_SLACK
+    if not to:
+        return _without_address(row)
     try:
-        listed = twilio().find(to, since) if to else []
+        listed = twilio().find(to, row.sending_at - CLOCK_SLACK)
     except SendError as error:
         log.warning("the provider could not be asked", code=error.code, delivery=row.id)
         return "unanswered"
     with db.transaction() as session:
-        match = _match(session, row, listed)
+        if not _still_open(session, row):
+            return "moved"
+        bodies = _bodies(session, row)
+        if listed and not bodies:
+            return "unsettled"
+        match = _match(session, row, listed, bodies)
         if match is not None:
             state = DeliveryState(TWILIO_STATES.get(match.status, "accepted"))
-            receipt = results.Receipt(state, now, row.id, match.sid, code=str(match.error_code or "") or None)
-            results.apply_receipts(session, [receipt])
+            outcome = outcome_of_code(match.error_code) if match.error_code else None
+            apply_receipts(
+                session, [Receipt(state, now, row.id, match.sid, code=match.error_code or None, outcome=outcome)]
+            )
             return "found"
         if row.looks + 1 < LOOKS_NEEDED:
-            _change(session, row.id, looks=row.looks + 1, looked_at=now)
+            looked = {"looks": row.looks + 1, "looked_at": now}
+            session.execute(update(Delivery).where(Delivery.id == row.id).values(looked))
             return "looked"
-        _queue_again(session, [row.id], now)
-        return "requeued"
+        return "requeued" if _queue_again(session, [row.id], now) else "gave_up"
 
 
-def _match(session: Session, row: Row[Any], listed: list[ProviderMessage]) -> ProviderMessage | None:
+def _still_open(session: Session, row: Row[Any]) -> bool:
+    """Lock the row; whether it is in the state in which it was read. One sweep at a time settles texts.
+
+    Two sweeps could otherwise take one listed message for two deliveries of the same words.
+    """
+    if not db.current().is_sqlite:
+        session.execute(select(func.pg_advisory_xact_lock(SWEEP_LOCK)))
+    found = session.execute(
+        select(Delivery.state, Delivery.sending_at, Delivery.looks).where(Delivery.id == row.id).with_for_update()
+    ).one_or_none()
+    return found is not None and tuple(found) == (DeliveryState.UNKNOWN, row.sending_at, row.looks)
+
+
+SWEEP_LOCK = 0x48454152
+"""The number of PostgreSQL's advisory lock that a sweep holds while it settles one text."""
+
+
+def _without_address(row: Row[Any]) -> str:
+    """The address was erased meanwhile: there is nobody to send it to again."""
+    with db.transaction() as session:
+        session.execute(
+            update(Delivery)
+            .where(Delivery.id == row.id, Delivery.state == DeliveryState.UNKNOWN)
+            .values(state=DeliveryState.FAILED, reason="no_address", updated_at=clock.now())
+        )
+    return "gave_up"
+
+
+def _match(session: Session, row: Row[Any], listed: list[ProviderMessage], bodies: list[str]) -> ProviderMessage | None:
     """The listed message that is this delivery: same words, same sender, and no other delivery's."""
-    body = _body(session, row)
+    wanted = {_bones(body) for body in bodies}
     taken = set(
         session.scalars(
             select(Delivery.provider_id).where(Delivery.provider_id.in_([m.sid for m in listed]), Delivery.id != row.id)
         )
     )
     settings = config.current()
-    for message in listed:
+    for message in sorted(listed, key=lambda m: (m.created_at is None, m.created_at)):
         same_sender = settings.twilio_messaging_service_sid or message.sender in (settings.twilio_from, None, "")
-        if message.sid not in taken and message.body == body and same_sender:
+        if message.sid not in taken and _bones(message.body) in wanted and same_sender:
             return message
     return None
 
 
-def _body(session: Session, row: Row[Any]) -> str:
+def _bodies(session: Session, row: Row[Any]) -> list[str]:
+    """The words that may have left. How a text ends depends on when its address was last told how to stop, and
+    another message may have told it since: so it is written in each of the ways that were possible.
+    """
     if row.message_id:
         message = session.get(Message, row.message_id)
-        return message.body if message else ""
+        return [message.body] if message else []
     reader = writing.Reader(
         row.member_id, row.first_name or "", row.locale or "en", row.time_zone or "UTC", row.country or "", row.discreet
     )
-    return writing.text_body(writing.load_pack(session, row.campaign_id), reader, row.introduced_at)
+    pack = writing.load_pack(session, row.campaign_id)
+    moments = (None, clock.now() - 2 * writing.STOP_LINE_EVERY, clock.now())
+    try:
+        return [writing.text_body(pack, reader, told) for told in moments]
+    except Invalid:
+        return []
+
+
+_LINK = re.compile(r"https?://\S+")
+_PLAIN = str.maketrans("\u2018\u2019\u201c\u201d\u2013\u2014\u00a0", "''\"\"-- ")
+
+
+def _bones(body: str) -> str:
+    """A text without what may differ between two writings of it: signed links, and quotes that providers make plain."""
+    return " ".join(_LINK.sub("[link]", body.translate(_PLAIN).replace("\u2026", "...")).split())
+
+
+@dataclass
+class _Request:
+    """One request to the email provider of which we have no answer."""
+
+    at: datetime
+    ids: list[int]
 
 
 def _settle_emails(now: datetime, grace: timedelta) -> Counter[str]:
-    """An email without any event for its request after the grace is presumed absent, if events arrive at all."""
+    """An email without any event for its request after the grace is presumed absent, if events arrive at all.
+
+    An event settles its whole request (`receipts`), so what is still open here has had none.
+    """
     counts: Counter[str] = Counter()
     with db.transaction() as session:
-        open_requests = session.execute(
+        waiting = session.execute(
             select(Delivery.request_id, Delivery.sending_at, Delivery.id)
-            .where(
-                Delivery.state == DeliveryState.UNKNOWN,
-                Delivery.channel == ChannelName.EMAIL,
-                Delivery.sending_at < now - grace,
-            )
+            .where(*_unknown(now, ChannelName.EMAIL, grace))
+            .order_by(Delivery.id)
             .limit(5 * BATCH)
         ).all()
-        by_request: dict[UUID | None, list[int]] = {}
-        for request_id, _, id_ in open_requests:
-            by_request.setdefault(request_id, []).append(id_)
-        since = min((at for _, at, _ in open_requests if at), default=now)
-        arriving = bool(open_requests) and session.scalar(
-            select(exists().where(WebhookEvent.kind == "email_event", WebhookEvent.received_at > since))
-        )
-        for ids in by_request.values():
-            if arriving:
-                _queue_again(session, ids, now)
-                counts["requeued"] += len(ids)
-            else:
-                counts["unsettled"] += len(ids)
+        requests: dict[UUID | None, _Request] = {}
+        for request_id, sending_at, id_ in waiting:
+            requests.setdefault(request_id, _Request(sending_at or now, [])).ids.append(id_)
+        heard = _last_event(session) if requests else None
+        for request in requests.values():
+            if heard is None or heard <= request.at:
+                counts["unsettled"] += len(request.ids)
+                continue
+            again = _queue_again(session, request.ids, now)
+            counts["requeued"] += again
+            counts["gave_up"] += len(request.ids) - again
+    if waiting:
+        breathe()
     return counts
 
 
-def _change(session: Session, delivery_id: int, **values: Any) -> None:
-    session.execute(update(Delivery).where(Delivery.id == delivery_id).values(**values))
+def _last_event(session: Session) -> datetime | None:
+    """When the last signed event about an email came: without any, silence proves nothing."""
+    last: datetime | None = session.scalar(
+        select(WebhookEvent.received_at)
+        .where(WebhookEvent.kind == "email_event")
+        .order_by(WebhookEvent.received_at.desc())
+        .limit(1)
+    )
+    return last
 
 
-def _queue_again(session: Session, ids: list[int], now: datetime) -> None:
-    """Proven absent: it goes again, under every rule of a new claim."""
+def _queue_again(session: Session, ids: list[int], now: datetime) -> int:
+    """Proven absent: it goes again, under every rule of a new claim; returns how many. One that was tried often
+    enough has failed, and is known never to have left.
+    """
+    unknown = (Delivery.id.in_(ids), Delivery.state == DeliveryState.UNKNOWN)
     session.execute(
         update(Delivery)
-        .where(Delivery.id.in_(ids), Delivery.state == DeliveryState.UNKNOWN)
-        .values(
-            state=DeliveryState.QUEUED, due_at=now, claim=None, claimed_until=None, sending_at=None, request_id=None,
-            looks=0, looked_at=None, updated_at=now,
-        )
+        .where(*unknown, Delivery.attempts >= MAX_ATTEMPTS)
+        .values(state=DeliveryState.FAILED, reason="gave_up", updated_at=now)
         .execution_options(synchronize_session=False)
-    )  # fmt: skip
+    )
+    result = session.execute(
+        update(Delivery)
+        .where(*unknown)
+        .values(state=DeliveryState.QUEUED, due_at=now, updated_at=now, **AFRESH)
+        .execution_options(synchronize_session=False)
+    )
     for name in ("texts", "emails", "replies"):
         queue.ring_after(session, f"drain_{name}")
+    return int(result.rowcount)  # type: ignore[attr-defined]

@@ -4,7 +4,6 @@ A campaign's templates and content are loaded once per drain; only what differs 
 """
 
 import re
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,7 +21,6 @@ from service.actions.delivery.claims import Claimed
 from service.actions.outbox import NEUTRAL
 from service.channels import email, render
 from service.channels.base import Text
-from service.errors import Invalid
 from service.models.campaigns import Campaign, CampaignContent, CampaignKind
 from service.models.content import Story, Tool
 from service.models.conversations import Message
@@ -189,25 +187,13 @@ def carries_stop_line(introduced_at: datetime | None) -> bool:
     return introduced_at is None or introduced_at < clock.now() - STOP_LINE_EVERY
 
 
-def texts(
-    packs: dict[UUID, Pack], messages: dict[UUID, Message], claimed: Iterable[Claimed]
-) -> Iterable[tuple[Claimed, Text | Invalid]]:
-    """Each claimed text ready to leave, or what keeps it from being written."""
-    for c in claimed:
-        try:
-            body = _body_of(packs, messages, c)
-        except Invalid as error:
-            yield c, error
-        else:
-            yield c, Text(c.id, c.to, body, links.delivery_token(c.id))
-
-
-def _body_of(packs: dict[UUID, Pack], messages: dict[UUID, Message], c: Claimed) -> str:
-    if c.message_id is not None:
-        return messages[c.message_id].body
-    if c.campaign_id is None:
-        raise Invalid("a delivery belongs to a campaign or to a message")
-    return text_body(packs[c.campaign_id], reader_of(c), c.introduced_at)
+def text(packs: dict[UUID, Pack], messages: dict[UUID, Message], c: Claimed) -> Text:
+    """A claimed text ready to leave. Raises MissingValue where a field has no value for this member."""
+    if c.campaign_id is not None:
+        body = text_body(packs[c.campaign_id], reader_of(c), c.introduced_at)
+    else:
+        body = messages[c.message_id].body if c.message_id else ""
+    return Text(c.id, c.to, body, links.delivery_token(c.id))
 
 
 def reader_of(c: Claimed) -> Reader:

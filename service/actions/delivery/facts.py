@@ -1,0 +1,134 @@
+"""What has to be known about a batch of due messages before any of them may leave: one query for all of them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_, case, exists, func, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from service.actions.audience import refusal
+from service.models.campaigns import Campaign, Delivery, Purpose
+from service.models.content import Story, StoryRead, StoryState
+from service.models.conversations import Message
+from service.models.gatherings import Circle, CircleMembership, GroupSession
+from service.models.members import (
+    Address,
+    AddressState,
+    ChannelName,
+    Member,
+    MemberState,
+    Subscription,
+    Suppression,
+    Zone,
+)
+
+AFTER_STOP = ("stopped", "stopped_with_line", "wrong_number_done", "deletion_received", "email_only_please_done",
+              "help", "help_menu")  # fmt: skip
+"""Our own texts that may still go to somebody who has stopped: the one confirmation, and the answer to HELP. What
+answers START or JOIN is not among them: those lift the stop, and a STOP that comes right behind them must win."""
+
+
+def of(session: Session, ids: Sequence[int], now: datetime) -> list[Row[Any]]:
+    """Everything that the verdict and the writing need, in one query over the batch."""
+    of_campaign = Delivery.campaign_id.is_not(None)
+    consent = case(
+        (of_campaign, refusal(Member, Address, Subscription, Delivery.topic.is_not(None))),
+        else_=_refusal_of_single(),
+    )
+    story_over = and_(
+        Campaign.story_id.is_not(None),
+        or_(
+            Story.state != StoryState.PUBLISHED,
+            and_(Story.consent_until.is_not(None), Story.consent_until < now.date()),
+            and_(Delivery.channel == ChannelName.SMS, Story.consent_sms.is_(False)),
+            and_(Delivery.channel == ChannelName.EMAIL, Story.consent_email.is_(False)),
+        ),
+    )
+    statement = (
+        select(
+            Delivery.id, Delivery.campaign_id, Delivery.message_id, Delivery.member_id, Delivery.address_id,
+            Delivery.channel, Delivery.purpose, Delivery.attempts, Delivery.override, Delivery.asks,
+            Delivery.direct_to, Address.value.label("address"), Address.introduced_at, Member.first_name,
+            Member.locale, Member.time_zone, Member.country, Member.discreet, Member.held_at, Member.paused_until,
+            Member.window_from, Member.window_to, Member.weekly_cap, Member.loss_on,
+            Subscription.state.label("subscription_state"), Subscription.paused_until.label("topic_paused_until"),
+            Campaign.state.label("campaign_state"), Campaign.kind, Campaign.expires_at, Campaign.story_id,
+            Circle.on_hold, GroupSession.starts_at.label("meeting_at"), GroupSession.state.label("meeting_state"),
+            Zone.offset_min, Zone.offset_max, consent.label("refused"), story_over.label("story_over"),
+            Story.state.label("story_state"), _already_read().label("already_read"),
+            _left_circle().label("left_circle"),
+        )
+        .outerjoin(Member, Member.id == Delivery.member_id)
+        .outerjoin(Address, Address.id == Delivery.address_id)
+        .outerjoin(Message, Message.id == Delivery.message_id)
+        .outerjoin(Campaign, Campaign.id == Delivery.campaign_id)
+        .outerjoin(Story, Story.id == Campaign.story_id)
+        .outerjoin(GroupSession, GroupSession.id == Campaign.session_id)
+        .outerjoin(Circle, Circle.id == func.coalesce(Campaign.circle_id, GroupSession.circle_id))
+        .outerjoin(Zone, Zone.name == Member.time_zone)
+        .outerjoin(
+            Subscription,
+            and_(
+                Subscription.member_id == Delivery.member_id,
+                Subscription.topic == Delivery.topic,
+                Subscription.channel == Delivery.channel,
+            ),
+        )
+        .where(Delivery.id.in_(ids))
+        .order_by(Delivery.priority, Delivery.due_at, Delivery.id)
+    )  # fmt: skip
+    found: Any = session.execute(statement).all()
+    return list(found)
+
+
+def _already_read() -> ColumnElement[bool]:
+    """SQL: whether the member has had the campaign's story by another campaign.
+
+    Somebody who chose both channels gets both copies: the first one must not stand in the way of the second.
+    """
+    other = aliased(Delivery)
+    other_copy = exists().where(
+        other.campaign_id == Delivery.campaign_id,
+        other.member_id == Delivery.member_id,
+        other.id != Delivery.id,
+        other.sending_at.is_not(None),
+    )
+    read = exists().where(StoryRead.story_id == Campaign.story_id, StoryRead.member_id == Delivery.member_id)
+    return and_(Campaign.story_id.is_not(None), read, ~other_copy)
+
+
+def _left_circle() -> ColumnElement[bool]:
+    """SQL: whether the campaign is for a circle that the member has left since the audience was frozen."""
+    belongs = exists().where(
+        CircleMembership.circle_id == Campaign.circle_id,
+        CircleMembership.member_id == Delivery.member_id,
+        CircleMembership.left_at.is_(None),
+    )
+    return and_(Campaign.circle_id.is_not(None), ~belongs)
+
+
+def _refusal_of_single() -> ColumnElement[str | None]:
+    """SQL: why an answer, a confirmation, a reply or a page may not leave, or NULL.
+
+    These follow something that the person did, so a topic does not matter; a stop still does, but for the answers
+    that a stop itself needs. The answer to risk is never held back by us, whoever holds the phone.
+    """
+    suppressed = exists().where(
+        Suppression.channel == Delivery.channel,
+        or_(
+            Suppression.index_hash == Address.index_hash,
+            Suppression.index_hash == Delivery.direct_hash,
+        ),
+    )
+    may_follow_stop = or_(
+        Delivery.purpose.in_([Purpose.SAFETY, Purpose.PAGE, Purpose.TEST]),
+        and_(Delivery.purpose == Purpose.ANSWER, Message.template.in_(AFTER_STOP)),
+    )
+    return case(
+        (and_(Member.state == MemberState.DIED, Delivery.purpose != Purpose.SAFETY), "died"),
+        (and_(Delivery.direct_to.is_(None), Address.id.is_(None)), "no_address"),
+        (Address.state == AddressState.UNREACHABLE, "unreachable"),
+        (and_(suppressed, ~may_follow_stop), "suppressed"),
+        else_=None,
+    )
