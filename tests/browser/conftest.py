@@ -1,0 +1,93 @@
+"""A real browser before the whole world: service, stand-in providers, and workers that go on by themselves."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from service import queue
+from service.actions import campaigns, conversations, delivery, housekeeping
+from service.config import Settings
+from tests.ensure_browser import existing
+from tests.flows.conftest import world as world  # the same small world as in the flows
+from tests.flows.world import World
+
+SHOTS = Path(__file__).parent / "shots"
+"""Screenshots of the last run, to be looked at; not kept in git."""
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A Chromium that runs as long as the tests do."""
+    path = existing()
+    if path is None:
+        pytest.skip("no Chromium on this machine: `make test` installs one")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage"]
+        )
+        expect.set_options(timeout=20_000)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    """A browser window of its own, in which a script error or a broken policy fails the test."""
+    opened = chromium.new_context(
+        viewport={"width": 1280, "height": 900}, locale="en-US", timezone_id="America/New_York"
+    )
+    opened.set_default_timeout(15_000)
+    complaints: list[str] = []
+
+    def listen(page: Page) -> None:
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+
+    opened.on("page", listen)
+    yield opened
+    opened.close()
+    # A form that needs attention is answered with 422; a script in a mail is stopped by its frame: both are wanted.
+    wanted = ("Blocked script execution", "Failed to load resource: the server responded with a status of 422")
+    assert [c for c in complaints if not c.startswith(wanted)] == []
+
+
+@pytest.fixture
+def working(world: World, configure: Callable[..., Settings]) -> Iterator[World]:
+    """The world with workers that look every few moments, as the real ones do when the bell rings."""
+    configure(sending_window="00:00-24:00")  # the test may run at night
+    stop = threading.Event()
+    troubles: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            while not stop.is_set():
+                conversations.process_inbound()
+                campaigns.start_due()
+                for name in ("replies", "texts", "emails"):
+                    delivery.drain(name)
+                housekeeping.run()
+                stop.wait(0.1)
+        except BaseException as error:
+            troubles.append(error)
+            raise
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    yield world
+    stop.set()
+    queue.stopping.set()
+    thread.join(20)
+    queue.stopping.clear()
+    assert troubles == []
+
+
+def shot(page: Page, name: str) -> None:
+    """Keep a picture of the whole page under `name`, and refuse what axe finds wrong with it."""
+    SHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=str(SHOTS / f"{name}.png"), full_page=True, caret="initial")
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
