@@ -21,7 +21,7 @@ from service.web import (
     times,
     webhooks,
 )
-from service.web.console import alerts, campaigns, inbox, members, sessions, today
+from service.web.console import alerts, campaigns, inbox, members, sessions, stories, today
 
 BLUEPRINTS = (
     health.bp,
@@ -32,6 +32,7 @@ BLUEPRINTS = (
     duty_page.bp,
     inbox.bp,
     sessions.bp,
+    stories.bp,
     campaigns.bp,
     members.bp,
     today.bp,
