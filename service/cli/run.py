@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from service import config, logs, queue, supervisor
+from service import config, db, logs, queue, supervisor
 from service.errors import Unavailable
 
 WEB_PROCESSES = 2
@@ -92,5 +92,7 @@ def _require_migrated() -> None:
         found = database.revision()
     except OperationalError:
         return  # it may come back; /readyz and the log tell until then
+    finally:
+        db.dispose()  # the web server forks, and two processes on one connection answer each other's questions
     if found != database.newest_revision():
         raise Unavailable("The database is not prepared for this version: run `hearthline db upgrade` first.")
