@@ -9,7 +9,7 @@ import click
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from service import config, logs
-from service.cli import admin, api_key, backup, campaign, coordinator, demo, members, run, sweep
+from service.cli import admin, api_key, backup, bench, campaign, coordinator, demo, members, run, sweep
 from service.cli.understand import understand
 from service.errors import ConfigurationError, DomainError
 
@@ -64,6 +64,7 @@ COMMANDS: tuple[click.Command, ...] = (
     campaign.campaign,
     sweep.sweep,
     understand,
+    bench.bench,
 )
 """Every command and group. A new one gets a module beside this one and a line here."""
 
