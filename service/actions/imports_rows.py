@@ -73,7 +73,8 @@ class Circles:
         if found:
             raise Invalid("Two circles have this name. Use the short name from the circle's address.", field="circle")
         near = get_close_matches(word, self._names, n=1, cutoff=0.5)
-        raise Invalid(did_you_mean("There is no open circle of this name", near), field="circle")
+        hint = "" if near else " Write it as the console does, or leave it empty."
+        raise Invalid(did_you_mean("There is no open circle of this name", near) + hint, field="circle")
 
 
 def check(number: int, values: Mapping[str, str], circles: Circles) -> Row | list[RowError]:

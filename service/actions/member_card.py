@@ -187,7 +187,7 @@ def _sent(session: Session, coordinator: Coordinator, member_id: UUID) -> list[S
         .order_by(Delivery.id.desc())
         .limit(SENT_SHOWN)
     )
-    return [
+    sent = [
         Sent(
             purpose=delivery.purpose,
             channel=delivery.channel,
@@ -199,3 +199,4 @@ def _sent(session: Session, coordinator: Coordinator, member_id: UUID) -> list[S
         )
         for delivery, campaign_id, name in rows
     ]
+    return sorted(sent, key=lambda one: one.at, reverse=True)

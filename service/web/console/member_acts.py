@@ -77,7 +77,8 @@ def stop(member_id: UUID) -> ResponseReturnValue:
         lead=f"A stop that {_name(member)} told somebody counts like one that was written.",
         points=[
             "It takes effect at once, also for what is about to leave.",
-            "Only START or JOIN from their own phone, or their own settings page, brings it back.",
+            "After a stop of everything, only START or JOIN from their own phone or mailbox brings it back.",
+            "Single topics they can switch on again on their settings page.",
         ],
         button="Stop",
     )

@@ -65,6 +65,8 @@ class Moment(NamedTuple):
     title: str
     tone: str
     lines: list[str]
+    wording: str
+    """The exact words that they agreed to, "" where none were shown."""
 
 
 def timeline(card: Card) -> list[Moment]:
@@ -80,14 +82,11 @@ def _moment(event: ConsentEvent, actors: dict[str, str]) -> Moment:
     about = ", ".join(topics) if len(topics) < len(Topic) else "everything"
     if not topics and event.kind == ConsentKind.STOPPED:
         about = "everything"
-    lines = [about.capitalize()] if about else []
     by = "" if event.actor == "member" else f", by {actors.get(event.actor, event.actor)}"
-    lines.append(f"{event.source.capitalize()}{by}")
-    if event.evidence and not _is_id(event.evidence):
+    lines = [line[:1].upper() + line[1:] for line in (about, f"{event.source}{by}") if line]
+    if event.evidence and not event.wording and not _is_id(event.evidence):
         lines.append(event.evidence)
-    if event.wording:
-        lines.append(f"“{event.wording}”")
-    return Moment(event, title, tone, lines)
+    return Moment(event, title, tone, lines, event.wording)
 
 
 def _is_id(evidence: str) -> bool:
