@@ -2,6 +2,7 @@
 
 import re
 
+from service.actions.understanding import weights
 from service.actions.understanding.labels import Confirm, Rsvp
 from service.actions.understanding.lexicon import lexicon
 from service.actions.understanding.normalise import Text
@@ -22,6 +23,11 @@ def read_rsvp(text: Text) -> tuple[Rsvp, list[str]]:
     if all("weak" in hit.rule.marks for hit in hits) and lexicon().books["asks_back"].first(text.words):
         return Rsvp.UNCLEAR, ["asks something"]
     answer = _settle(hits, words)
+    if answer is Rsvp.UNCLEAR and not hits:
+        options = list(Rsvp)
+        weighed = weights.scores(text.words, *(f"rsvp {option}" for option in options))
+        best = max(range(len(options)), key=weighed.__getitem__)
+        return options[best], ["weight of words: answer"]
     return answer, sorted({hit.rule.name for hit in hits})
 
 

@@ -23,6 +23,8 @@ _TOKEN = re.compile(
     r"|[a-z0-9@$*+|]*[a-z][a-z0-9@$*|]*(?:!+[a-z0-9]+)*(?:'[a-z]+)*|\d+|\u2026|\.{2,}|[.?!,;:\n\"]|[^\w\s]",
 )
 _SPACED = re.compile(r"(?<![\w'])[a-z0-9@$!](?:[ .\-_*]{1,3}[a-z0-9@$!]){2,}(?![\w'])")
+_YES = re.compile(r"(?i)\bs(?:í|í)(?!\w|\s+mism)")
+"""The accent tells yes from if, so it is read before accents are folded."""
 _HYPHEN = re.compile(r"(?<=[a-z]{2})-(?=[a-z]{2})|(?<=\be)-(?=mail)")
 _TAPBACK = re.compile(
     r"^\s*(?:(?:liked|loved|disliked|laughed at|emphasi[sz]ed|questioned|removed an? [\w ]+ from"
@@ -66,7 +68,7 @@ def normalise(text: str, *, language: str | None = None, context: Sequence[str] 
     if len(text) > 2 * LONGEST:
         text = f"{text[:LONGEST]} . {text[-LONGEST:]}"
     accents = any(c in "áéíóúñ¿¡" for c in text.lower())
-    plain = fold(text)
+    plain = fold(_YES.sub("yes", text))
     tapback = bool(_TAPBACK.match(plain))
     if tapback:
         return Text(" ", "", "", (), True, language or _language([], accents))

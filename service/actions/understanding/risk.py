@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
+from service.actions.understanding import weights
 from service.actions.understanding.cues import read_cues
 from service.actions.understanding.labels import Risk
 from service.actions.understanding.lexicon import Lexicon, lexicon
@@ -63,6 +64,16 @@ def _judge_words(words: str) -> tuple[Risk, list[str]]:
     for tier, name in read_cues(bare, is_negated):
         risk = higher(risk, tier)
         reasons.append(name)
+    return _weigh_words(bare, risk, reasons)
+
+
+def _weigh_words(bare: str, risk: Risk, reasons: list[str]) -> tuple[Risk, list[str]]:
+    """Raises a tier where the words weigh for it. What a rule has lowered to a concern stays one."""
+    noticed, imminent = weights.scores(bare, "noticed", "imminent")
+    if risk is Risk.NONE and noticed >= weights.NOTICED:
+        risk, reasons = Risk.CONCERN, [*reasons, "weight of words: concern"]
+    if risk is Risk.CONCERN and imminent >= weights.IMMINENT and not any("(" in name for name in reasons):
+        risk, reasons = Risk.IMMINENT, [*reasons, "weight of words: imminent"]
     return risk, reasons
 
 
@@ -84,9 +95,11 @@ def mask(words: str, book: Lexicon) -> str:
 def _surroundings() -> dict[str, re.Pattern[str]]:
     """What around a hit may lower it, from the classes of those names."""
     compiler = Compiler(lexicon().classes)
-    names = ("joke", "fiction", "past", "past_verb", "present", "recovered", "lost", "someone_else")
+    names = ("joke", "fiction", "past", "past_verb", "present", "recovered", "lost", "someone_else", "serious")
     found = {name: re.compile("(?<= )" + compiler.named(name).regex) for name in names}
-    found["subject"] = re.compile("(?<= )" + compiler.named("someone_else").regex + r"(?:(?!i |we |me |me[.,?] )[^ .?]+ ){0,5}$")
+    found["subject"] = re.compile(
+        "(?<= )" + compiler.named("someone_else").regex + r"(?:(?!i |we |me |me[.,?] )[^ .?]+ ){0,5}$"
+    )
     return found
 
 
@@ -119,7 +132,7 @@ def _lowered(before: str, said: str, sentence: str, words: str, marks: frozenset
             return "past"
     if not own and "danger" not in marks and (around["lost"].search(before) or around["subject"].search(before)):
         return "someone else" if "medical" not in marks or around["lost"].search(before) else ""
-    if around["joke"].search(words):
+    if around["joke"].search(words) and not around["serious"].search(words):
         return "jest"
     return ""
 

@@ -32,10 +32,26 @@ def _respell(word: str) -> str:
             return fixed[guess]
     if "*" in word:
         return _unmask(word, book)
+    if word.endswith("in") and word + "g" in book.known:  # textin, blockin
+        return word + "g"
+    swapped = _swapped(word, book)
+    if swapped:
+        return swapped
     plain = _RUN.sub(r"\1", word.translate(LEET) if not word.isalpha() and "'" not in word else word)
     if plain in book.spelling["not_typos"].split():
         return plain
     return _near(plain) or plain
+
+
+def _swapped(word: str, book: Lexicon) -> str | None:
+    """`tkae`, `lsit`: a short word that is known with two neighbours changed over."""
+    if not 4 <= len(word) <= 6 or not word.isalpha() or word in book.spelling["not_typos"].split():
+        return None
+    for at in range(len(word) - 1):
+        guess = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+        if guess != word and guess in book.known:
+            return guess
+    return None
 
 
 def _guesses(word: str) -> list[str]:
@@ -84,7 +100,7 @@ def _near(word: str) -> str | None:
     if not 4 <= len(word) <= 24:
         return None
     index = _deletions()
-    reach = 2 if len(word) >= 8 else 1
+    reach = 2 if len(word) >= 6 else 1
     forms = {word} | {word[:i] + word[i + 1 :] for i in range(len(word))}
     if reach == 2:
         forms |= {form[:i] + form[i + 1 :] for form in forms for i in range(len(form))}
@@ -93,7 +109,7 @@ def _near(word: str) -> str | None:
         if key[0] != word[0] or len(key) < 5:
             continue
         away = slips(word, key)
-        if away <= (2 if len(key) >= 8 and len(word) >= 7 else 1) and (best is None or (away, key) < best):
+        if away <= (2 if len(key) >= 8 and len(word) >= 6 else 1) and (best is None or (away, key) < best):
             best = (away, key)
     return best[1] if best else None
 

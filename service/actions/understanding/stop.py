@@ -10,6 +10,7 @@ from service.actions.understanding.labels import Intent, Scope
 from service.actions.understanding.lexicon import lexicon
 from service.actions.understanding.normalise import Text, normalise
 from service.actions.understanding.patterns import Hit
+from service.actions.understanding.spelling import slips
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ def read_request(text: Text) -> Request:
     for line in (text.words.strip(), *(_line(line) for line in text.lines)):
         if line in alone:
             return Request(Intent.OPT_OUT, Scope.ALL, reasons=("a stop word alone",))
+    if _slipped(text.words.strip(" .,?")):
+        return Request(Intent.OPT_OUT, Scope.ALL, reasons=("a stop word alone, misspelt",))
     words = text.words
     hits = [hit for hit in book.books["stop"].hits(words) if not _covered(hit, words)]
     if hits:
@@ -43,6 +46,15 @@ def read_request(text: Text) -> Request:
     return Request(
         Intent(asks.rule.label) if asks else Intent.NONE, weak=weak is not None and asks is None, reasons=reasons
     )
+
+
+def _slipped(message: str) -> bool:
+    """A whole message that is STOP with a slip or a space in it, and no word of its own."""
+    joined = message.replace(" ", "")
+    if joined in ("stop", "unsubscribe", "cancel") and " " in message:
+        return True
+    others = lexicon().spelling["not_stop"].split()
+    return 3 <= len(message) <= 5 and message[0] in "sdax" and slips(message, "stop") == 1 and message not in others
 
 
 def _line(line: str) -> str:
