@@ -30,6 +30,8 @@ LOOK_BACK = 10
 ENOUGH = 100
 READ_FOR = timedelta(days=2)
 """Answers come within this time, so somebody should be there for so long."""
+SLACK = timedelta(minutes=5)
+"""Between two shifts this is no gap."""
 SOON = timedelta(minutes=2)
 """What leaves within this counts as leaving at once."""
 
@@ -92,7 +94,7 @@ def _rate(session: Session, kind: CampaignKind) -> tuple[float, bool]:
 def _first_gap(shifts: Sequence[tuple[datetime, datetime]], begin: datetime, end: datetime) -> datetime | None:
     covered = begin
     for start, stop in sorted(shifts):
-        if start > covered:
+        if start > covered + SLACK:
             return covered
         covered = max(covered, stop)
         if covered >= end:

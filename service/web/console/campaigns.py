@@ -79,7 +79,7 @@ def progress(campaign_id: UUID) -> ResponseReturnValue:
         campaign = mine(session, campaign_id)
         found = _progress(session, campaign)
         changed = request.args.get("state") != campaign.state.value
-        if request.args.get("seen") == found["mark"]:
+        if request.args.get("seen") == found["signature"]:
             return "", 204
         html = render_template("console/campaigns/_progress_changed.html", changed=changed, **found)
     return html, 200 if campaign.state in MOVING else STOP_ASKING
@@ -100,7 +100,7 @@ def _progress(session: Session, campaign: Campaign) -> dict[str, Any]:
         "heard": heard,
         "time_left": words.duration(left) if left else "",
         "moving": campaign.state in MOVING,
-        "mark": hashlib.sha256(repr((*seen, done.last_minute)).encode()).hexdigest()[:12],
+        "signature": hashlib.sha256(repr((*seen, done.last_minute)).encode()).hexdigest()[:12],
         "every": SELDOM if done.total > BIG else OFTEN,
         "remedy": remedy,
     }
