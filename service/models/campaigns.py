@@ -1,6 +1,6 @@
 """Campaigns and deliveries: what goes out, to whom, and what became of every single message."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -9,6 +9,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
+    Date,
     ForeignKey,
     Index,
     Integer,
@@ -246,3 +247,45 @@ class Delivery(Base):
     answered_at: Mapped[datetime | None] = mapped_column(UTCTime)
     updated_at: Mapped[datetime] = mapped_column(UTCTime)
     created_at: Mapped[datetime] = mapped_column(UTCTime)
+
+
+class Budget(Base):
+    """What texts to one country may cost in a calendar month (UTC); without a row there is no limit."""
+
+    __tablename__ = "budgets"
+
+    country: Mapped[str] = mapped_column(String(2), primary_key=True)
+    monthly_cents: Mapped[int] = mapped_column(Integer)
+    changed_by: Mapped[UUID | None] = mapped_column()
+    changed_at: Mapped[datetime] = mapped_column(UTCTime)
+
+
+class Usage(Base):
+    """What left on one day (UTC), by channel and country: budgets and daily limits are measured against it.
+
+    `cost` is an estimate in millionths of a US dollar.
+    """
+
+    __tablename__ = "usages"
+
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    channel: Mapped[ChannelName] = mapped_column(State(ChannelName), primary_key=True)
+    country: Mapped[str] = mapped_column(String(2), primary_key=True)
+    messages: Mapped[int] = mapped_column(BigInteger)
+    segments: Mapped[int] = mapped_column(BigInteger)
+    cost: Mapped[int] = mapped_column(BigInteger)
+
+
+class Tally(Base):
+    """How many messages came to which end in one minute; older minutes are added up (actions/delivery/tally.py).
+
+    It is what operators look at: counting the deliveries themselves would read a big table.
+    """
+
+    __tablename__ = "tallies"
+
+    minute: Mapped[datetime] = mapped_column(UTCTime, primary_key=True)
+    queue: Mapped[str] = mapped_column(String(10), primary_key=True)
+    outcome: Mapped[str] = mapped_column(String(24), primary_key=True)
+    code: Mapped[str] = mapped_column(String(40), primary_key=True, default="")
+    messages: Mapped[int] = mapped_column(BigInteger)

@@ -42,6 +42,14 @@ def upgrade() -> None:
         batch_op.create_index("ix_audit_entries_subject", ["subject_type", "subject_id"], unique=False)
 
     op.create_table(
+        "budgets",
+        sa.Column("country", sa.String(length=2), nullable=False),
+        sa.Column("monthly_cents", sa.Integer(), nullable=False),
+        sa.Column("changed_by", sa.Uuid(), nullable=True),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("country", name=op.f("pk_budgets")),
+    )
+    op.create_table(
         "canned_replies",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("title", sa.String(length=80), nullable=False),
@@ -168,6 +176,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_system_values")),
     )
     op.create_table(
+        "tallies",
+        sa.Column("minute", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("queue", sa.String(length=10), nullable=False),
+        sa.Column("outcome", sa.String(length=24), nullable=False),
+        sa.Column("code", sa.String(length=40), nullable=False),
+        sa.Column("messages", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("minute", "queue", "outcome", "code", name=op.f("pk_tallies")),
+    )
+    op.create_table(
         "tools",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("title", sa.String(length=120), nullable=False),
@@ -180,6 +197,16 @@ def upgrade() -> None:
         sa.Column("review_by", sa.Date(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tools")),
+    )
+    op.create_table(
+        "usages",
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("channel", sa.String(24), nullable=False),
+        sa.Column("country", sa.String(length=2), nullable=False),
+        sa.Column("messages", sa.BigInteger(), nullable=False),
+        sa.Column("segments", sa.BigInteger(), nullable=False),
+        sa.Column("cost", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("day", "channel", "country", name=op.f("pk_usages")),
     )
     op.create_table(
         "webhook_events",
