@@ -118,20 +118,26 @@ class _Facts:
         self.places: set[tuple[UUID, UUID]] = set()
         if ids:
             self._known(session, ids)
+        if ids and any(row.consented_at for row in rows):
+            self._waiting(session, ids)
 
     def _known(self, session: Session, ids: set[UUID]) -> None:
-        m, a, s, p = Member, Address, Subscription, CircleMembership
+        m, a, p = Member, Address, CircleMembership
         people = select(m.id, m.first_name, m.time_zone, m.country, m.locale, m.state, m.joined_at)
         self.members = {row.id: row for row in session.execute(people.where(m.id.in_(ids)))}
         held = select(a.id, a.member_id, a.channel, a.index_hash, a.verified_at).where(a.member_id.in_(ids))
         self.addresses = {(row.member_id, row.channel): row for row in session.execute(held)}
+        placed = select(p.member_id, p.circle_id).where(p.member_id.in_(ids))
+        self.places = {(row.member_id, row.circle_id) for row in session.execute(placed)}
+
+    def _waiting(self, session: Session, ids: set[UUID]) -> None:
+        """What proof would start; without any there is no need to know."""
+        s = Subscription
         waiting = select(s.id, s.member_id, s.channel, s.topic).where(
             s.member_id.in_(ids), s.state == SubscriptionState.PENDING
         )
         for row in session.execute(waiting):
             self.waiting[row.member_id, row.channel].append(row)
-        placed = select(p.member_id, p.circle_id).where(p.member_id.in_(ids))
-        self.places = {(row.member_id, row.circle_id) for row in session.execute(placed)}
 
     def digest(self, channel: ChannelName, value: str) -> bytes:
         return self.digests[channel, value]
