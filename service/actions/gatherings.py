@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from service import clock, db
 from service.actions import times, zones
+from service.actions.delivery.claims import release
 from service.db import reading, transaction
 from service.errors import Conflict, Invalid, NotFound
 from service.models.campaigns import Campaign, Delivery
@@ -111,6 +112,7 @@ def answer_by_link(session_id: UUID, member_id: UUID, rsvp: Rsvp) -> Invitation:
             .values(answered_at=clock.now())
             .execution_options(synchronize_session=False)
         )
+        release(session, member_id, "open_question")
         return answer_invite(session, member, group_session, rsvp)
 
 

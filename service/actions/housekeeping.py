@@ -1,13 +1,17 @@
 """What has to happen now and then, whoever is there: closing finished campaigns, paging again, zones, retention."""
 
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 
 from sqlalchemy import delete, select, update
 
-from service import clock, db, queue
+from service import clock, db, logs, queue
 from service.actions import campaigns, safety, zones
+from service.actions.delivery.results import breathe
 from service.models.conversations import Conversation, ConversationState, WebhookEvent
 from service.models.staff import StaffSession
+
+log = logs.get("upkeep")
 
 RAW_DAYS = 30
 """Days for which a webhook is kept as it came; after that only what was made of it remains."""
@@ -15,23 +19,32 @@ CHUNK = 500
 
 
 def run() -> dict[str, int]:
-    """One round; returns counts by what was done. Every part may be repeated and interrupted."""
-    now = clock.now()
-    done = {
-        "fetched": campaigns.fetch_stranded(),
-        "finished": campaigns.finish_done(),
-        "paged": safety.page_again(),
-        "raised": safety.raise_daily(),
-        "zones": zones.refresh(),
-        "woken": _wake(now),
-        "forgotten": _forget_raw(now),
-        "sessions": _old_sessions(now),
+    """One round; returns counts by what was done. Every part may be repeated and interrupted.
+
+    People come first, and a part that fails keeps none of the others from being done.
+    """
+    chores: dict[str, Callable[[], int]] = {
+        "paged": safety.page_again,
+        "raised": safety.raise_daily,
+        "woken": _wake,
+        "zones": zones.refresh,
+        "fetched": campaigns.fetch_stranded,
+        "finished": campaigns.finish_done,
+        "forgotten": _forget_raw,
+        "sessions": _old_sessions,
     }
+    done = {}
+    for name, chore in chores.items():
+        try:
+            done[name] = chore()
+        except Exception as error:
+            log.error("a chore failed", chore=name, exc_info=error)
     return {name: count for name, count in done.items() if count}
 
 
-def _wake(now: datetime) -> int:
+def _wake() -> int:
     """Conversations that were snoozed until now need a reply again."""
+    now = clock.now()
     with db.transaction() as session:
         result = session.execute(
             update(Conversation)
@@ -42,15 +55,16 @@ def _wake(now: datetime) -> int:
         return int(result.rowcount)  # type: ignore[attr-defined]
 
 
-def _forget_raw(now: datetime) -> int:
+def _forget_raw() -> int:
     """Empty raw webhooks after RAW_DAYS, in small pieces; their ids stay, so that a late repeat is still known."""
+    long_ago = clock.now() - timedelta(days=RAW_DAYS)
     done = 0
     while not queue.stopping.is_set():
         with db.transaction() as session:
             old = (
                 select(WebhookEvent.id)
                 .where(
-                    WebhookEvent.received_at < now - timedelta(days=RAW_DAYS),
+                    WebhookEvent.received_at < long_ago,
                     WebhookEvent.processed_at.is_not(None),
                     WebhookEvent.raw.is_not(None),
                 )
@@ -64,13 +78,15 @@ def _forget_raw(now: datetime) -> int:
             )
             count = int(result.rowcount)  # type: ignore[attr-defined]
         done += count
+        breathe()
         if count < CHUNK:
             break
     return done
 
 
-def _old_sessions(now: datetime) -> int:
+def _old_sessions() -> int:
     """Sign-ins that ended or were left alone for 60 days are forgotten."""
+    long_ago = clock.now() - timedelta(days=60)
     with db.transaction() as session:
-        result = session.execute(delete(StaffSession).where(StaffSession.last_seen_at < now - timedelta(days=60)))
+        result = session.execute(delete(StaffSession).where(StaffSession.last_seen_at < long_ago))
         return int(result.rowcount)  # type: ignore[attr-defined]

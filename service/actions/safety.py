@@ -42,11 +42,13 @@ def raise_flag(
     *,
     label: str = "risk",
     may_answer: bool = True,
+    blocked: bool = False,
 ) -> Flag:
     """Open a flag (or add to the open one), hold the member's messages, answer once and page whoever is on duty.
 
-    `may_answer` is False where the provider has blocked texts to this person, or has been told that an automatic
-    system wrote: then the page says that we cannot text them. Call it in the transaction that stores the message.
+    `may_answer` is False where something else answers, or where an automatic system wrote. `blocked` says that this
+    person has just stopped us: then the page says that we can NOT text them. Call it in the transaction that stores
+    the message.
     """
     now = clock.now()
     flag = _open_flag(session, conversation.id, label)
@@ -69,8 +71,8 @@ def raise_flag(
         holds.take_back(session, [member.id])
         _rest_stories(session, member.id, rest=True)
     session.flush()
-    flag.cannot_text = not may_answer or _cannot_text(session, member)
-    if may_answer and label == "risk":
+    flag.cannot_text = blocked or _cannot_text(session, member)
+    if may_answer:
         _answer(session, flag, conversation, member, message, now)
     page(session, flag)
     log.warning("flag", flag=str(flag.id), tier=tier, label=label)

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from service import clock, db
 from service.actions import access, audit, holds, story_checks
 from service.actions.campaigns.checking import STORY_SEGMENTS
-from service.actions.conversations.answering import PRIVACY_FLOOR, shown_count
+from service.actions.conversations.solving import PRIVACY_FLOOR, shown_count
 from service.channels.segments import measure
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.models.campaigns import Campaign, Delivery, DeliveryState

@@ -32,3 +32,8 @@ class Arrived:
     def bare(self) -> bool:
         """Whether there is hardly more than the answer itself: nothing that a person would miss."""
         return len(self.words.split()) <= 3 and len(self.words) <= 25
+
+    @property
+    def proven(self) -> bool:
+        """Whether it surely came from its address: a text does, a mail only if it answers one that we sent there."""
+        return self.channel == ChannelName.SMS or (self.trusted and self.answers_delivery is not None)

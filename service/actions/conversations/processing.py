@@ -8,13 +8,16 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import or_, select, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from service import clock, db, links, logs, queue
-from service.actions.conversations import receiving, store
-from service.actions.delivery.results import Receipt, apply_receipts
+from service.actions.conversations import receiving, store, unreadable
+from service.actions.delivery import Receipt, apply_receipts, results
 from service.channels import events, inbound_text
-from service.errors import DomainError
+from service.channels.base import Outcome
+from service.channels.errors import outcome_of_bounce, outcome_of_code
+from service.errors import DomainError, Malformed
 from service.models.campaigns import DeliveryState
 from service.models.conversations import WebhookEvent
 
@@ -22,8 +25,9 @@ log = logs.get("inbound")
 
 BUDGET = 20.0
 RECEIPTS_AT_ONCE = 500
-GIVE_UP_AFTER = 6
-"""Tries after which an event that cannot be processed is left for a person (its raw form is kept)."""
+GIVE_UP_AFTER = 4
+"""Tries, within half a minute, after which a message that cannot be processed goes to a person as it came."""
+LARGEST_ID = 2**63 - 1
 
 
 def process_inbound(budget: float = BUDGET) -> int:
@@ -43,20 +47,19 @@ def process_inbound(budget: float = BUDGET) -> int:
     return done
 
 
-def _waiting(kinds: Sequence[str], limit: int) -> Any:
+def _waiting(kinds: Sequence[str], limit: int, what: Any = WebhookEvent, *, lock: bool = True) -> Any:
     now = clock.now()
     statement = (
-        select(WebhookEvent)
+        select(what)
         .where(
             WebhookEvent.processed_at.is_(None),
             WebhookEvent.kind.in_(kinds),
-            WebhookEvent.attempts < GIVE_UP_AFTER,
             or_(WebhookEvent.next_try_at.is_(None), WebhookEvent.next_try_at <= now),
         )
         .order_by(WebhookEvent.id)
         .limit(limit)
     )
-    return statement if db.current().is_sqlite else statement.with_for_update(skip_locked=True)
+    return statement.with_for_update(skip_locked=True) if lock and not db.current().is_sqlite else statement
 
 
 def _next_words() -> bool:
@@ -68,40 +71,73 @@ def _next_words() -> bool:
             if event is None:
                 return False
             event_id = event.id
-            receiving.receive(session, event)
+            if event.attempts < GIVE_UP_AFTER:
+                receiving.receive(session, event)
+                event.error = None
+            else:
+                unreadable.hand_to_person(session, event)
             event.processed_at = clock.now()
-            event.error = None
     except Exception as error:
         if event_id is None:
             raise
         _failed(event_id, error)
+    results.breathe()
     return True
 
 
 def _failed(event_id: int, error: Exception) -> None:
-    """Nothing of the failed try was kept; the event stays, and a person is told when it keeps failing."""
+    """Nothing of the failed try was kept. The event is tried again soon; what stays unreadable goes to a person."""
     code = error.error_code if isinstance(error, DomainError) else type(error).__name__
-    log.error("an inbound message could not be processed", event_id=event_id, exc_info=error)
+    log.error("an inbound event could not be processed", event_id=event_id, exc_info=error)
     with db.transaction() as session:
         event = session.get_one(WebhookEvent, event_id)
-        event.attempts += 1
+        # What cannot be read now will not become readable.
+        event.attempts = max(event.attempts + 1, GIVE_UP_AFTER if isinstance(error, Malformed) else 0)
         event.error = code[:120]
-        event.next_try_at = clock.now() + timedelta(seconds=10 * 2**event.attempts)
-        if event.attempts >= GIVE_UP_AFTER:
-            receiving.hand_to_person(session, event)
-            event.processed_at = clock.now()
+        # Handing over comes at once; if even that fails, it is tried again and again, a little later each time.
+        wait = 0.0 if event.attempts == GIVE_UP_AFTER else min(2.0**event.attempts, 600.0)
+        event.next_try_at = clock.now() + timedelta(seconds=wait)
+        if event.kind in store.RECEIPTS and event.attempts >= GIVE_UP_AFTER:
+            event.processed_at = clock.now()  # no member's words: the error is kept beside it
 
 
 def _next_receipts() -> int:
-    """Apply a batch of receipts; returns how many events that was."""
+    """Apply a batch of receipts; returns how many events that was. One that breaks its batch is found and set apart."""
+    try:
+        done = _apply(RECEIPTS_AT_ONCE)
+    except OperationalError:
+        raise  # the database is away or busy: none of the receipts is to blame
+    except Exception as error:
+        log.error("a batch of receipts could not be applied", exc_info=error)
+        done = _one_by_one()
+    results.breathe()
+    return done
+
+
+def _apply(most: int) -> int:
     with db.transaction() as session:
-        waiting = list(session.scalars(_waiting(store.RECEIPTS, RECEIPTS_AT_ONCE)))
-        if not waiting:
-            return 0
-        receipts = [receipt for event in waiting for receipt in _receipts_of(event)]
-        apply_receipts(session, receipts)
-        _mark(session, waiting, clock.now())
+        waiting = list(session.scalars(_waiting(store.RECEIPTS, most)))
+        if waiting:
+            apply_receipts(session, [receipt for event in waiting for receipt in _receipts_of(event)])
+            _mark(session, waiting, clock.now())
     return len(waiting)
+
+
+def _one_by_one() -> int:
+    """The same batch, each receipt in a transaction of its own."""
+    done = 0
+    with db.reading() as session:
+        ids = list(session.scalars(_waiting(store.RECEIPTS, RECEIPTS_AT_ONCE, WebhookEvent.id, lock=False)))
+    for event_id in ids:
+        try:
+            with db.transaction() as session:
+                event = session.get_one(WebhookEvent, event_id)
+                apply_receipts(session, _receipts_of(event))
+                event.processed_at = clock.now()
+        except Exception as error:
+            _failed(event_id, error)
+        done += 1
+    return done
 
 
 def _mark(session: Session, waiting: list[WebhookEvent], now: datetime) -> None:
@@ -128,11 +164,12 @@ def _receipts_of(event: WebhookEvent) -> list[Receipt]:
 
 def _text_receipt(data: dict[str, Any], at: datetime) -> list[Receipt]:
     status = inbound_text.parse_status(data["form"])
-    state = events.TWILIO_STATES.get(status.status)
-    if state is None:
+    if status.state is None:
         return []
     delivery_id = links.read_delivery_token(data["token"]) if data.get("token") else None
-    return [Receipt(DeliveryState(state), at, delivery_id, status.sid, code=status.error_code)]
+    outcome = outcome_of_code(status.error_code) if status.error_code else None
+    state = DeliveryState(status.state)
+    return [Receipt(state, at, delivery_id, status.sid, code=status.error_code, outcome=outcome)]
 
 
 def _email_receipts(data: dict[str, Any]) -> list[Receipt]:
@@ -140,15 +177,41 @@ def _email_receipts(data: dict[str, Any]) -> list[Receipt]:
     for entry in events.parse_events(json.dumps([data]).encode()):
         if entry.state is None:
             continue
-        delivery_id = int(entry.delivery_ref) if entry.delivery_ref and entry.delivery_ref.isdigit() else None
         leaves = entry.event in (events.Event.UNSUBSCRIBE, events.Event.GROUP_UNSUBSCRIBE)
         found.append(
             Receipt(
-                DeliveryState(entry.state), entry.at, delivery_id, entry.message_id, _uuid(entry.request_id),
-                entry.reason_code, unsubscribe=leaves,
+                DeliveryState(entry.state), entry.at, _number(entry.delivery_ref), entry.message_id,
+                _uuid(entry.request_id), entry.reason_code, _outcome(entry), unsubscribe=leaves,
             )
         )  # fmt: skip
     return found
+
+
+def _outcome(entry: events.EmailEvent) -> Outcome | None:
+    """What bad news about an email means. A bounce says something about the address at most: one strict mail server
+    must not pause a campaign.
+    """
+    if entry.event is events.Event.BOUNCE:
+        dead = outcome_of_bounce(entry.bounce_type, entry.bounce_class) == Outcome.UNREACHABLE
+        return Outcome.UNREACHABLE if dead else None
+    return DROPPED.get(entry.reason_code or "") if entry.event is events.Event.DROPPED else None
+
+
+DROPPED: dict[str, Outcome] = {
+    "bounced_before": Outcome.UNREACHABLE,
+    "invalid_address": Outcome.UNREACHABLE,
+    "unsubscribed_before": Outcome.STOPPED,
+    "complained_before": Outcome.STOPPED,
+    "spam_content": Outcome.CONFIGURATION,
+    "over_quota": Outcome.CONFIGURATION,
+}
+"""What it means that the provider did not even try (`channels.events` names the reasons)."""
+
+
+def _number(value: str | None) -> int | None:
+    """A delivery's id; None for what cannot be one: another program may use the same account."""
+    found = int(value) if value and value.isascii() and value.isdigit() and len(value) < 20 else 0
+    return found if 0 < found <= LARGEST_ID else None
 
 
 def _uuid(value: str | None) -> UUID | None:

@@ -93,19 +93,24 @@ def waiting_question(session: Session, arrived: Arrived, members: list[Member]) 
 
 
 def confirm_open(session: Session, member: Member, channel: ChannelName) -> bool:
-    """Whether a YES would confirm: asked within 72 hours, and nothing else was asked since (rule of conversation 8)."""
+    """Whether a YES would confirm: asked within 72 hours, and nothing else was asked since (rule of conversation 8).
+
+    What a person wrote may have been a question, too; our automatic answers never are.
+    """
     address = member.address(channel)
     if address is None or address.asked_at is None or address.asked_at < clock.now() - timedelta(hours=72):
         return False
     if member.state != MemberState.PENDING and address.verified_at is not None:
         return False
     later = select(Delivery.id).where(
-        Delivery.member_id == member.id, Delivery.sending_at > address.asked_at, Delivery.purpose == Purpose.CAMPAIGN
+        Delivery.member_id == member.id,
+        Delivery.sending_at > address.asked_at,
+        Delivery.purpose.in_([Purpose.CAMPAIGN, Purpose.REPLY, Purpose.SAFETY]),
     )
     return session.scalar(later.limit(1)) is None
 
 
-def last_words(session: Session, conversation: Conversation, asked: list[Asked]) -> list[str]:
+def last_words(session: Session, conversation: Conversation, members: list[Member]) -> list[str]:
     """The last texts that we sent, oldest first: a bare YES is judged against what it answers."""
     said: list[tuple[datetime, str]] = [
         (at, body)
@@ -116,12 +121,34 @@ def last_words(session: Session, conversation: Conversation, asked: list[Asked])
             .limit(2)
         )
     ]
-    if asked:
-        body = session.scalar(
-            select(CampaignContent.body).where(CampaignContent.campaign_id == asked[0].campaign_id).limit(1)
-        )
-        said += [(asked[0].at, body)] if body else []
+    for member in members:
+        said += _campaign_words(session, member)
     return [words for _, words in sorted(said)]
+
+
+def _campaign_words(session: Session, member: Member) -> list[tuple[datetime, str]]:
+    """What the last campaign said to this member, on its channel and in their language where there is one."""
+    last = session.execute(
+        select(Delivery.campaign_id, Delivery.channel, Delivery.sending_at)
+        .where(
+            Delivery.member_id == member.id,
+            Delivery.purpose == Purpose.CAMPAIGN,
+            Delivery.sending_at > clock.now() - MAIL_OPEN,
+        )
+        .order_by(Delivery.sending_at.desc())
+        .limit(1)
+    ).first()
+    if last is None or last.sending_at is None:
+        return []
+    contents = list(
+        session.scalars(
+            select(CampaignContent).where(
+                CampaignContent.campaign_id == last.campaign_id, CampaignContent.channel == last.channel
+            )
+        )
+    )
+    contents.sort(key=lambda c: (c.language != member.language, c.language != "en"))
+    return [(last.sending_at, contents[0].body)] if contents else []
 
 
 def named_by(session: Session, token: tuple[str, str] | None) -> Delivery | None:

@@ -13,11 +13,12 @@ from sqlalchemy.orm import Session
 
 from service import clock, db, links
 from service.actions import contacts, understanding
-from service.actions.conversations import answering, questions, store
+from service.actions.conversations import answering, questions, stopping, store
 from service.actions.conversations.incoming import Arrived
+from service.actions.conversations.saying import Incoming, to_person
 from service.actions.outbox import conversation_of
 from service.actions.safety import answered_page, open_flags, raise_flag
-from service.actions.understanding import Intent, Risk, Understanding
+from service.actions.understanding import Intent, Minor, Risk, Understanding
 from service.channels import inbound_email, inbound_text
 from service.channels.inbound_parts import parse_multipart
 from service.models.campaigns import Delivery, Purpose
@@ -47,52 +48,54 @@ def receive(session: Session, event: WebhookEvent) -> Message | None:
     read = _understand(session, arrived, conversation, members, asked)
     message.automatic = read.automatic or arrived.automatic
     message.labels = _labels(read)
-    _act(session, answering.Incoming(message, conversation, members, arrived, read, asked))
+    _act(session, Incoming(message, conversation, members, arrived, read, asked))
     return message
 
 
-def _act(session: Session, incoming: answering.Incoming) -> None:
+def _act(session: Session, incoming: Incoming) -> None:
     """Risk, stop, then what the words ask for; each step decides whether the next still applies."""
     read, message = incoming.read, incoming.message
     risky = _flag_risk(session, incoming)
-    if _stops(read) and not message.automatic:
-        answering.stop(session, incoming, with_line=risky)
+    if _stops(incoming):
+        stopping.stop(session, incoming, with_line=risky)
         return
     if message.automatic or read.tapback:
         return  # no automatic answer to an automatic system; a reaction is seen in the conversation and is no answer
     if risky or _person_first(session, incoming):
-        answering.to_person(incoming)
+        to_person(incoming)
         return
     answering.respond(session, incoming)
 
 
-def _flag_risk(session: Session, incoming: answering.Incoming) -> bool:
-    """Open flags for risk and for minors; whether there was risk."""
+def _flag_risk(session: Session, incoming: Incoming) -> bool:
+    """Flag risk, a minor, or a child at risk: one flag and one automatic answer for one message. Whether it did."""
     read = incoming.read
-    member = incoming.member
-    may_answer = not incoming.message.automatic and incoming.arrived.trusted
-    if read.minor is not None:
-        raise_flag(
-            session, incoming.conversation, member, incoming.message, RiskTier.CONCERN, read.reasons,
-            label="minor" if read.minor == understanding.Minor.SELF else "child_at_risk",
-        )  # fmt: skip
-        answering.tell_minor(session, incoming)
-    if read.risk == Risk.NONE:
-        return read.minor is not None
-    # With a stop in the same message the one confirmation carries the line; two texts would be one too many.
-    stopping = _stops(read)
+    if read.minor is None and read.risk == Risk.NONE:
+        return False
+    ends_all = _stops(incoming) and stopping.wholly(incoming)
+    # The answer to a minor, and the one confirmation of a stop, carry the line themselves: two would be one too many.
+    answered = ends_all or read.minor == Minor.SELF or incoming.message.automatic or not incoming.arrived.trusted
     raise_flag(
-        session, incoming.conversation, member, incoming.message, RiskTier(read.risk), read.reasons,
-        may_answer=may_answer and not stopping,
+        session, incoming.conversation, incoming.member, incoming.message,
+        RiskTier.CONCERN if read.risk == Risk.NONE else RiskTier(read.risk), read.reasons,
+        label=LABELS[read.minor], may_answer=not answered, blocked=ends_all,
     )  # fmt: skip
+    if read.minor == Minor.SELF:
+        stopping.tell_minor(session, incoming, silent=ends_all)
     return True
 
 
-def _stops(read: Understanding) -> bool:
-    return read.intent == Intent.OPT_OUT
+LABELS: dict[Minor | None, str] = {None: "risk", Minor.SELF: "minor", Minor.CHILD_AT_RISK: "child_at_risk"}
 
 
-def _person_first(session: Session, incoming: answering.Incoming) -> bool:
+def _stops(incoming: Incoming) -> bool:
+    """Whether this asks us to stop: in words that we understand, or in any that the provider took for it."""
+    if incoming.arrived.provider_answered == "STOP":
+        return True  # from now on the provider lets nothing through, whatever we think
+    return incoming.read.intent == Intent.OPT_OUT and not incoming.message.automatic
+
+
+def _person_first(session: Session, incoming: Incoming) -> bool:
     """Whether a person is in this conversation: a flag is open, or a person wrote last within 48 hours."""
     if open_flags(session, conversation_id=incoming.conversation.id):
         return True
@@ -113,7 +116,7 @@ def _understand(
     """What the words say, against what we asked. A failure inside counts as a concern (`screen` sees to it)."""
     language = members[0].language if members else None
     question = questions.question_of(asked) if asked else questions.waiting_question(session, arrived, members)
-    said = questions.last_words(session, conversation, asked)
+    said = questions.last_words(session, conversation, members)
     return understanding.screen(arrived.words, language=language, question=question, context=said)
 
 
@@ -222,23 +225,3 @@ def _keep(
     for member in members:
         member.last_heard_at = now
     return message
-
-
-def hand_to_person(session: Session, event: WebhookEvent) -> None:
-    """An event that cannot be processed becomes a conversation that a person opens: nothing is unseen."""
-    conversation = Conversation(
-        id=db.uuid7(), channel=ChannelName.SMS if event.kind == store.TEXT else ChannelName.EMAIL,
-        state=ConversationState.NEEDS_REPLY, waiting_since=event.received_at, last_in_at=event.received_at,
-        tags="unreadable", unread=1, created_at=clock.now(),
-    )  # fmt: skip
-    session.add(conversation)
-    session.flush()
-    message = Message(
-        id=db.uuid7(), conversation_id=conversation.id, event_id=event.id, direction=Direction.IN,
-        channel=conversation.channel, body=(event.raw or "")[:20_000], labels={"reasons": ["unreadable"]},
-        at=event.received_at,
-    )  # fmt: skip
-    session.add(message)
-    session.flush()
-    # Nobody could screen it, so it counts as a concern until somebody has read it.
-    raise_flag(session, conversation, None, message, RiskTier.CONCERN, ["could not be read"], may_answer=False)

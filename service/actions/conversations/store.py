@@ -1,5 +1,6 @@
 """Webhooks are stored exactly as they came, before they are answered; a repeat changes nothing."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from service.models.conversations import WebhookEvent
 TEXT, TEXT_STATUS, EMAIL, EMAIL_EVENT = "text", "text_status", "email", "email_event"
 WORDS = (TEXT, EMAIL)
 RECEIPTS = (TEXT_STATUS, EMAIL_EVENT)
+LONGEST_ID = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +35,10 @@ def keep(incoming: Sequence[Incoming]) -> int:
         return 0
     now = clock.now()
     rows = [
-        {"provider": e.provider, "kind": e.kind, "event_id": e.event_id[:160], "raw": e.raw, "received_at": now,
+        {"provider": e.provider, "kind": e.kind, "event_id": _fitting(e.event_id), "raw": e.raw, "received_at": now,
          "attempts": 0}
-        for e in incoming
+        # In one order: two repeats of one batch at the same moment must not wait for each other in a circle.
+        for e in sorted(incoming, key=lambda e: e.event_id)
     ]  # fmt: skip
     builder = sqlite_insert if db.current().is_sqlite else postgresql_insert
     with db.transaction() as session:
@@ -44,3 +47,8 @@ def keep(incoming: Sequence[Incoming]) -> int:
         if new:
             queue.ring_after(session, "process_inbound")
     return len(new)
+
+
+def _fitting(event_id: str) -> str:
+    """The dedupe key as it is kept. A long one is hashed, not cut: two mails may differ in the last letter only."""
+    return event_id if len(event_id) <= LONGEST_ID else f"sha256:{hashlib.sha256(event_id.encode()).hexdigest()}"

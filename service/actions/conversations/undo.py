@@ -1,5 +1,6 @@
 """OOPS: the last thing that an answer did is remembered with what it takes to undo it."""
 
+import contextlib
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -8,11 +9,13 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from service import clock
+from service.actions import consent, gatherings
+from service.errors import Conflict, Invalid
 from service.models.campaigns import Delivery
 from service.models.content import Resonance
 from service.models.conversations import Act, CheckIn, Message
-from service.models.gatherings import Invitation, Rsvp
-from service.models.members import Member
+from service.models.gatherings import GroupSession, Invitation, Rsvp
+from service.models.members import ChannelName, Member, Topic
 
 UNDO_WITHIN = timedelta(hours=24)
 
@@ -57,6 +60,8 @@ def _checkin(session: Session, member: Member, data: dict[str, Any]) -> str:
     row = session.get(CheckIn, UUID(data["id"]))
     if row is not None and data["before"] is not None:
         row.score = int(data["before"])
+        row.message_id = UUID(data["message"]) if data.get("message") else None
+        row.words = None  # they came with the answer that is undone; the conversation keeps all of them
     elif row is not None:
         session.delete(row)
     return {"es": f"tu {data['score']}"}.get(member.language, f"your {data['score']}")
@@ -64,10 +69,13 @@ def _checkin(session: Session, member: Member, data: dict[str, Any]) -> str:
 
 def _rsvp(session: Session, member: Member, data: dict[str, Any]) -> str:
     invitation = session.get(Invitation, UUID(data["id"]))
+    meeting = session.get(GroupSession, UUID(data["session"]))
     if invitation is not None:
-        invitation.rsvp = Rsvp(data["before"]) if data["before"] else None
-        invitation.waitlisted = False
-        invitation.answered_at = clock.now() if data["before"] else None
+        if data["before"] and meeting is not None:
+            with contextlib.suppress(Conflict):  # it is over: there is nothing to take back any more
+                gatherings.answer_invite(session, member, meeting, Rsvp(data["before"]))
+        else:
+            invitation.rsvp, invitation.waitlisted, invitation.answered_at = None, False, None
     word = said(data["now"], member)
     return {"es": f"tu {word} para {data['when']}"}.get(member.language, f"your {word} to {data['when']}")
 
@@ -98,4 +106,16 @@ def _less(session: Session, member: Member, data: dict[str, Any]) -> str:
     return {"es": "tu cambio de frecuencia"}.get(member.language, "your change of how often")
 
 
-_UNDO = {"checkin": _checkin, "rsvp": _rsvp, "noted": _noted, "me_too": _me_too, "pause": _pause, "less": _less}
+def _topic(session: Session, member: Member, data: dict[str, Any]) -> str:
+    for channel in data["channels"]:
+        with contextlib.suppress(Conflict, Invalid):  # everything was stopped meanwhile: only START lifts that
+            consent.set_subscription(
+                session, member, Topic(data["topic"]), ChannelName(channel), True, source="OOPS", evidence="OOPS"
+            )
+    return {"es": "tu cambio"}.get(member.language, "your change")
+
+
+_UNDO = {
+    "checkin": _checkin, "rsvp": _rsvp, "noted": _noted, "me_too": _me_too, "pause": _pause, "less": _less,
+    "topic": _topic,
+}  # fmt: skip

@@ -1,0 +1,92 @@
+"""A stored message with what is known about it, and what can always be done with one: answer it, or tell a person."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from service import clock
+from service.actions import contacts, outbox
+from service.actions.conversations import questions
+from service.actions.conversations.incoming import Arrived
+from service.actions.understanding import Understanding
+from service.models.campaigns import Purpose
+from service.models.conversations import Conversation, ConversationState, Direction, Message
+from service.models.members import ChannelName, Member
+
+SAID_ONCE = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A stored message with everything that is known about it."""
+
+    message: Message
+    conversation: Conversation
+    members: list[Member]
+    arrived: Arrived
+    read: Understanding
+    asked: list[questions.Asked]
+
+    @property
+    def member(self) -> Member | None:
+        """The one member who wrote; None for a stranger, or an address that two share."""
+        return self.members[0] if len(self.members) == 1 else None
+
+    @property
+    def evidence(self) -> str:
+        """How the ledger names this message."""
+        return f"message {self.message.id}"
+
+
+def to_person(incoming: Incoming) -> None:
+    """Put the conversation before a person."""
+    conversation = incoming.conversation
+    if conversation.member_id is not None:
+        conversation.state, conversation.snoozed_until = ConversationState.NEEDS_REPLY, None
+    conversation.waiting_since = conversation.waiting_since or incoming.message.at
+
+
+def answer(
+    session: Session,
+    incoming: Incoming,
+    template: str,
+    extra: Mapping[str, Any] | None = None,
+    *,
+    purpose: Purpose = Purpose.ANSWER,
+) -> None:
+    """Send one of our own texts back on the channel that was written on; silent where the provider has answered."""
+    if incoming.arrived.provider_answered or incoming.message.automatic:
+        return
+    member = incoming.member
+    if member is not None:
+        outbox.say(session, member, template, incoming.arrived.channel, purpose, extra, answers=incoming.message)
+        return
+    country = contacts.country_of(incoming.arrived.sender) if incoming.arrived.channel == ChannelName.SMS else ""
+    language = incoming.read.language
+    if any(m.discreet for m in incoming.members):
+        neutral = outbox.NEUTRAL.get(language, outbox.NEUTRAL["en"])
+        extra = {"org_name": neutral["sender"], **(extra or {})}
+    outbox.say_to(
+        session, incoming.arrived.channel, incoming.arrived.sender, template, country=country, language=language,
+        purpose=purpose, context=extra, conversation=incoming.conversation,
+    )  # fmt: skip
+
+
+def did(incoming: Incoming, what: str) -> None:
+    """Keep beside the message what it did."""
+    incoming.message.labels = incoming.message.labels | {"did": what}
+
+
+def said_lately(session: Session, conversation: Conversation, *templates: str) -> bool:
+    """Whether one of these answers was given in the last day: once is kind, twice is a machine."""
+    statement = select(Message.id).where(
+        Message.conversation_id == conversation.id,
+        Message.direction == Direction.OUT,
+        Message.template.in_(templates),
+        Message.at > clock.now() - SAID_ONCE,
+    )
+    return session.scalar(statement.limit(1)) is not None

@@ -1,0 +1,152 @@
+"""Answers to open questions: a 1–5, a YES, NO or MAYBE, a ME TOO. Each is kept, and repeated back as it was understood,
+so that OOPS can take it back (rule of conversation 8).
+"""
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from service import clock
+from service.actions import gatherings, understanding
+from service.actions.conversations import duty, questions, undo
+from service.actions.conversations.saying import Incoming, answer, to_person
+from service.actions.delivery import release
+from service.actions.understanding import Rsvp, Understanding
+from service.errors import Conflict
+from service.models import gatherings as g
+from service.models.campaigns import Asks, Delivery
+from service.models.content import Resonance, Story
+from service.models.conversations import CheckIn
+from service.models.members import Member, MemberState
+
+PRIVACY_FLOOR = 5
+"""No count of fellow feelers below this, nor one that a difference would give away (rule of conversation 12)."""
+
+
+def solve(session: Session, incoming: Incoming) -> str | None:
+    """Take the message as an answer to whatever is open; what it did, or None. It may answer two of different kinds."""
+    member = incoming.member
+    if member is None or member.state != MemberState.ACTIVE:
+        return None
+    open_ = {asked.asks: asked for asked in incoming.asked}
+    done: list[str | None] = []
+    if Asks.SCORE in open_ and (score := _read_as(incoming, understanding.Question.CHECKIN).checkin):
+        done.append(_check_in(session, incoming, member, open_[Asks.SCORE], score))
+    if Asks.YES_NO in open_:
+        rsvp = _read_as(incoming, understanding.Question.INVITE).rsvp
+        if rsvp in (Rsvp.YES, Rsvp.NO, Rsvp.MAYBE):
+            done.append(_rsvp(session, incoming, member, open_[Asks.YES_NO], g.Rsvp(rsvp)))
+    if Asks.ME_TOO in open_ and incoming.read.me_too and open_[Asks.ME_TOO].story_id:
+        done.append(_me_too(session, incoming, member, open_[Asks.ME_TOO]))
+    return ", ".join(filter(None, done)) or None
+
+
+def _read_as(incoming: Incoming, question: understanding.Question) -> Understanding:
+    """The same words as an answer to another open question."""
+    return understanding.screen(incoming.arrived.words, language=incoming.read.language, question=question)
+
+
+def _answered(session: Session, incoming: Incoming, asked: questions.Asked) -> None:
+    """The question is closed, on both channels, and what waited for that may leave."""
+    member = incoming.member
+    session.execute(
+        update(Delivery)
+        .where(Delivery.campaign_id == asked.campaign_id, Delivery.member_id == (member.id if member else None))
+        .values(answered_at=clock.now())
+        .execution_options(synchronize_session=False)
+    )
+    if incoming.message.answers_delivery_id is None:
+        incoming.message.answers_delivery_id = asked.delivery_id
+    if member is not None:
+        release(session, member.id, "open_question")
+
+
+def _check_in(session: Session, incoming: Incoming, member: Member, asked: questions.Asked, score: int) -> str:
+    words = None if incoming.arrived.bare else incoming.arrived.words
+    earlier = session.scalar(
+        select(CheckIn).where(CheckIn.member_id == member.id, CheckIn.campaign_id == asked.campaign_id)
+    )
+    before, message_before = (earlier.score, earlier.message_id) if earlier else (None, None)
+    row = earlier or CheckIn(member_id=member.id, campaign_id=asked.campaign_id)
+    row.score, row.message_id, row.at = score, incoming.message.id, incoming.message.at
+    row.words = words or row.words
+    session.add(row)
+    session.flush()
+    undo.remember(
+        session, member, incoming.message, "checkin",
+        {"id": str(row.id), "before": before, "score": score, "message": str(message_before or "")},
+    )  # fmt: skip
+    _answered(session, incoming, asked)
+    if score <= 2:
+        to_person(incoming)  # a low score is put before a person the same day
+    extra = {"when": duty.when_words(session, member)} if score == 1 else {}
+    answer(session, incoming, f"checkin_{score}", extra)
+    return f"checkin {score}"
+
+
+def _rsvp(session: Session, incoming: Incoming, member: Member, asked: questions.Asked, rsvp: g.Rsvp) -> str | None:
+    meeting = session.get(g.GroupSession, asked.session_id) if asked.session_id else None
+    if meeting is None:
+        return _rsvp_without_session(session, incoming, member, asked, rsvp)
+    known = session.scalar(
+        select(g.Invitation).where(g.Invitation.session_id == meeting.id, g.Invitation.member_id == member.id)
+    )
+    before = known.rsvp if known else None
+    try:
+        invitation = gatherings.answer_invite(session, member, meeting, rsvp, incoming.message.id)
+    except Conflict:
+        to_person(incoming)
+        answer(session, incoming, "cannot_place")
+        return "rsvp too late"
+    words = gatherings.session_words(meeting, member)
+    undo.remember(
+        session, member, incoming.message, "rsvp",
+        {"id": str(invitation.id), "before": before, "now": rsvp, "when": words.when, "session": str(meeting.id)},
+    )  # fmt: skip
+    _answered(session, incoming, asked)
+    template = "rsvp_waitlist" if invitation.waitlisted else f"rsvp_{rsvp}"
+    answer(
+        session, incoming, template, {"session_when": words.when, "session_name": "" if member.discreet else words.name}
+    )
+    return f"rsvp {rsvp}"
+
+
+def _rsvp_without_session(
+    session: Session, incoming: Incoming, member: Member, asked: questions.Asked, rsvp: g.Rsvp
+) -> str:
+    """An invite that names no session of ours (a picnic, say): the answer is noted and goes to a person."""
+    said = undo.said(rsvp, member)
+    undo.remember(session, member, incoming.message, "noted", {"now": rsvp})
+    _answered(session, incoming, asked)
+    to_person(incoming)
+    answer(session, incoming, "rsvp_noted", {"said": said})
+    return f"rsvp {rsvp}"
+
+
+def _me_too(session: Session, incoming: Incoming, member: Member, asked: questions.Asked) -> str | None:
+    story = session.get(Story, asked.story_id)
+    if story is None or not story.me_too_allowed:
+        return None
+    known = session.scalar(select(Resonance).where(Resonance.story_id == story.id, Resonance.member_id == member.id))
+    if known is None:
+        known = Resonance(
+            story_id=story.id, member_id=member.id, message_id=incoming.message.id, at=incoming.message.at
+        )
+        session.add(known)
+        session.flush()
+        undo.remember(session, member, incoming.message, "me_too", {"id": str(known.id)})
+    _answered(session, incoming, asked)
+    others = (
+        session.scalar(select(func.count()).where(Resonance.story_id == story.id, Resonance.member_id != member.id))
+        or 0
+    )
+    shown = shown_count(others)
+    if shown:
+        answer(session, incoming, "me_too_count", {"count": shown})
+    else:
+        answer(session, incoming, "me_too_noted")
+    return "me too"
+
+
+def shown_count(others: int) -> int:
+    """A count that may be told: none below the floor, and rounded down to fives, so that no difference tells on one."""
+    return 0 if others < PRIVACY_FLOOR else others - others % PRIVACY_FLOOR
