@@ -5,6 +5,8 @@ A wrong signature is 403, something unreadable 400, a repeat 2xx. Nothing here n
 
 import base64
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import orjson
 from flask import Blueprint, Response, request
@@ -14,7 +16,7 @@ from service.actions import conversations
 from service.actions.conversations import store
 from service.channels import events, inbound_email, inbound_text, signatures
 from service.channels.inbound_parts import parse_multipart
-from service.errors import Forbidden, Malformed
+from service.errors import DomainError, Forbidden
 from service.web.security import csrf
 
 bp = Blueprint("webhooks", __name__, url_prefix="/webhooks")
@@ -28,7 +30,8 @@ EMPTY_TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
 def twilio_message() -> Response:
     """A member's text. Answered with empty TwiML: what we say goes out by the ordinary way."""
     form = _twilio_form()
-    text = inbound_text.parse(form)
+    with _reading("twilio"):
+        text = inbound_text.parse(form)
     raw = json.dumps({"form": form})
     conversations.keep([store.Incoming("twilio", store.TEXT, text.dedupe_key, raw)])
     return Response(EMPTY_TWIML, mimetype="text/xml")
@@ -38,7 +41,8 @@ def twilio_message() -> Response:
 def twilio_status() -> Response:
     """A receipt for one of our texts; `d` names the delivery, signed."""
     form = _twilio_form()
-    status = inbound_text.parse_status(form)
+    with _reading("twilio"):
+        status = inbound_text.parse_status(form)
     raw = json.dumps({"form": form, "token": request.args.get("d", "")})
     conversations.keep([store.Incoming("twilio", store.TEXT_STATUS, status.dedupe_key, raw)])
     return Response(status=204)
@@ -48,7 +52,8 @@ def twilio_status() -> Response:
 def sendgrid_events() -> Response:
     """A batch of events about our emails, each stored by its own id."""
     body = _sendgrid_body(config.current().sendgrid_webhook_public_key)
-    batch = events.parse_events(body)
+    with _reading("sendgrid"):
+        batch = events.parse_events(body)
     entries = [entry for entry in orjson.loads(body) if isinstance(entry, dict)]
     conversations.keep(
         [
@@ -64,8 +69,9 @@ def sendgrid_inbound() -> Response:
     """A member's email (Inbound Parse). The signature covers the raw bytes, so they are checked before parsing."""
     body = _sendgrid_body(config.current().inbound_key)
     content_type = request.headers.get("Content-Type", "")
-    fields, files = parse_multipart(body, content_type)
-    mail = inbound_email.parse(fields, files)
+    with _reading("sendgrid"):
+        fields, files = parse_multipart(body, content_type)
+        mail = inbound_email.parse(fields, files)
     raw = json.dumps({"content_type": content_type, "body": base64.b64encode(body).decode()})
     conversations.keep([store.Incoming("sendgrid", store.EMAIL, mail.dedupe_key, raw)])
     return Response(status=204)
@@ -86,9 +92,17 @@ def _sendgrid_body(public_key: str) -> bytes:
     timestamp = request.headers.get(signatures.SENDGRID_TIMESTAMP_HEADER)
     if not signatures.verify_sendgrid(public_key, body, signature, timestamp):
         _refused("sendgrid")
-    if not body:
-        raise Malformed("The request has no body.")
     return body
+
+
+@contextmanager
+def _reading(provider: str) -> Iterator[None]:
+    """What cannot be read is refused, and logged without anything of its content."""
+    try:
+        yield
+    except DomainError as error:
+        log.warning("a webhook could not be read", provider=provider, path=request.path, code=error.error_code)
+        raise
 
 
 def _refused(provider: str) -> None:
