@@ -26,14 +26,24 @@ class Line:
 
 def load(kind: str) -> list[Line]:
     """All lines of a kind, in the order of rounds and files. A file is sections `== label` of one text a line."""
-    lines = []
+    lines: list[Line] = []
+    seen: set[str] = set()
     for path in sorted(FOLDER.glob(f"{kind}_*.txt")):
         number, label = int(path.stem.rsplit("_", 1)[1]), ""
         for row in path.read_text(encoding="utf-8").splitlines():
             if row.startswith("== "):
                 label = row[3:]
-            elif row:
-                lines.append(Line(kind, number, label, row, number >= FIRST_HELD_ROUND and _odd(row)))
+            elif row and row.lower() not in seen:  # a text said in two rounds belongs to the first
+                seen.add(row.lower())
+                lines.append(
+                    Line(
+                        kind,
+                        number,
+                        label,
+                        row,
+                        number >= FIRST_HELD_ROUND and _odd(row),
+                    )
+                )
     return lines
 
 

@@ -1,6 +1,6 @@
 """Fits the weights of words that stand behind the rules, from the lines that may be tuned on; never from held-out ones.
 
-Run it as `python -m tests.understanding.fit`. Plain logistic regression by gradient descent, the same numbers each time.
+Run it as `python -m tests.understanding.fit`. Plain logistic regression by gradient descent, always the same numbers.
 """
 
 import math
@@ -43,8 +43,14 @@ def heads(lines: Iterable[Line]) -> dict[str, list[tuple[bool, frozenset[str]]]]
     """The examples of each question that weights answer."""
     plain = {line: weights.features(normalise(line.text).words) for line in lines}
     bare = {line: weights.features(mask(normalise(line.text).words, lexicon())) for line in plain}
-    risk, rsvp = [x for x in plain if x.kind == "risk"], [x for x in plain if x.kind == "rsvp"]
-    checkin, stop = [x for x in plain if x.kind == "checkin"], [x for x in plain if x.kind == "stop"]
+    risk, rsvp = (
+        [x for x in plain if x.kind == "risk"],
+        [x for x in plain if x.kind == "rsvp"],
+    )
+    checkin, stop = (
+        [x for x in plain if x.kind == "checkin"],
+        [x for x in plain if x.kind == "stop"],
+    )
     requests = [x for x in stop if x.label == "opt_out"]  # the other lines of that set hold crises too
     found = {
         "noticed": [(x.label != "none", bare[x]) for x in risk] + [(False, bare[x]) for x in rsvp + checkin + requests],
@@ -53,7 +59,8 @@ def heads(lines: Iterable[Line]) -> dict[str, list[tuple[bool, frozenset[str]]]]
     }
     for label in ("yes", "no", "maybe", "unclear"):
         found[f"rsvp {label}"] = [(x.label == label, plain[x]) for x in rsvp]
-        found[f"rsvp {label}"] += [(label == "unclear", plain[x]) for x in checkin]
+        others = [x for x in [*checkin, *risk, *requests] if x.kind != "risk" or x.label != "none"]
+        found[f"rsvp {label}"] += [(label == "unclear", plain[x]) for x in others]
     return found
 
 
@@ -61,7 +68,10 @@ def write(path: Path) -> int:
     """Fits every head and writes them, a line each of head, feature and weight. Returns the number of lines."""
     lines = [line for kind in KINDS for line in load(kind) if not line.held]
     rows = [(head, f, w) for head, examples in heads(lines).items() for f, w in fit(examples).items()]
-    path.write_text("".join(f"{head}\t{feature}\t{weight:.2f}\n" for head, feature, weight in rows), encoding="utf-8")
+    path.write_text(
+        "".join(f"{head}\t{feature}\t{weight:.2f}\n" for head, feature, weight in rows),
+        encoding="utf-8",
+    )
     return len(rows)
 
 

@@ -24,7 +24,8 @@ from service.actions.understanding.labels import (
 )
 from service.actions.understanding.lexicon import lexicon, use_rules
 from service.actions.understanding.normalise import Text, normalise
-from service.actions.understanding.risk import judge
+from service.actions.understanding.risk import in_doubt, judge
+from service.actions.understanding.second_opinion import ask, use_model
 from service.actions.understanding.stop import read_request
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Understanding",
     "screen",
     "understand",
+    "use_model",
     "use_rules",
 ]
 
@@ -45,7 +47,11 @@ _MINOR_OF_RISK = {Minor.SELF: Risk.NONE, Minor.CHILD_AT_RISK: Risk.CONCERN}
 
 
 def understand(
-    text: str, *, language: str | None = None, question: Question | None = None, context: Sequence[str] = ()
+    text: str,
+    *,
+    language: str | None = None,
+    question: Question | None = None,
+    context: Sequence[str] = (),
 ) -> Understanding:
     """Every label of `text`. `question` is what is open: None means that it is not known, and answers are read as if
     any question might be; with Question.NONE nothing is. `context` are the last texts we sent, oldest first.
@@ -55,16 +61,25 @@ def understand(
     ready = normalise(text, language=language, context=context)
     if ready.tapback:
         return Understanding(
-            tapback=True, language=ready.language, rsvp=_open(question, Rsvp.UNCLEAR), reasons=["tapback"]
+            tapback=True,
+            language=ready.language,
+            rsvp=_open(question, Rsvp.UNCLEAR),
+            reasons=["tapback"],
         )
     risk, reasons = judge(ready, context, question is Question.SAFETY)
     request = read_request(ready)
     template = is_automatic(ready)
     reasons += request.reasons
+    if risk is Risk.NONE and request.intent is Intent.OPT_OUT and in_doubt(ready):
+        risk, reasons = Risk.CONCERN, [*reasons, "weight of words: more than a stop"]
     minor, me_too, why = _who(ready)
     reasons += why
     if minor:
-        risk = max(risk, _MINOR_OF_RISK[minor], key=lambda tier: [Risk.NONE, Risk.CONCERN, Risk.IMMINENT].index(tier))
+        risk = max(
+            risk,
+            _MINOR_OF_RISK[minor],
+            key=lambda tier: [Risk.NONE, Risk.CONCERN, Risk.IMMINENT].index(tier),
+        )
     labels = Understanding(
         risk=risk,
         intent=request.intent,
@@ -78,7 +93,12 @@ def understand(
     )
     if template:
         return replace(
-            labels, automatic=True, intent=Intent.NONE, scope=None, weak_opt_out=False, reasons=[*reasons, template]
+            labels,
+            automatic=True,
+            intent=Intent.NONE,
+            scope=None,
+            weak_opt_out=False,
+            reasons=[*reasons, template],
         )
     return _answers(ready, replace(labels, me_too=me_too), question)
 
@@ -92,7 +112,7 @@ def _answers(ready: Text, labels: Understanding, question: Question | None) -> U
     keyword, argument = read_keyword(ready)
     score, odd = read_checkin(ready)
     if labels.intent is not Intent.OPT_OUT or labels.scope in (Scope.TOPIC, Scope.PAUSE):
-        answer, names = read_rsvp(ready)
+        answer, names = read_rsvp(ready, guess=labels.risk is Risk.NONE)
         labels = replace(labels, rsvp=_open(question, answer), reasons=[*labels.reasons, *names])
     return replace(
         labels,
@@ -110,14 +130,27 @@ def _who(ready: Text) -> tuple[Minor | None, bool, list[str]]:
     labels = {hit.rule.label for hit in hits}
     minor = next((one for one in (Minor.CHILD_AT_RISK, Minor.SELF) if one in labels), None)
     same = books["me_too"].first(ready.words)
-    return minor, same is not None, list(dict.fromkeys(hit.rule.name for hit in [*hits, *([same] if same else [])]))
+    return (
+        minor,
+        same is not None,
+        list(dict.fromkeys(hit.rule.name for hit in [*hits, *([same] if same else [])])),
+    )
 
 
 def screen(
-    text: str, *, language: str | None = None, question: Question | None = None, context: Sequence[str] = ()
+    text: str,
+    *,
+    language: str | None = None,
+    question: Question | None = None,
+    context: Sequence[str] = (),
 ) -> Understanding:
-    """`understand`, but a failure inside escalates: the text is a concern, with the reason "screen failed"."""
+    """`understand`, and the model if one is in use. A failure inside escalates: the text is a concern, with the reason
+    "screen failed"."""
     try:
-        return understand(text, language=language, question=question, context=context)
+        return ask(text, understand(text, language=language, question=question, context=context))
     except Exception:  # whatever went wrong, a person must look
-        return Understanding(risk=Risk.CONCERN, rsvp=_open(question, Rsvp.UNCLEAR), reasons=["screen failed"])
+        return Understanding(
+            risk=Risk.CONCERN,
+            rsvp=_open(question, Rsvp.UNCLEAR),
+            reasons=["screen failed"],
+        )

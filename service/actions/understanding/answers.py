@@ -11,8 +11,9 @@ from service.actions.understanding.patterns import Hit
 _BUT = re.compile(r" (?:but|pero|however|aunque|though|sino|except|actually|wait|correction|mejor dicho) ")
 
 
-def read_rsvp(text: Text) -> tuple[Rsvp, list[str]]:
-    """Yes, no, maybe or unclear, as if an invite were open."""
+def read_rsvp(text: Text, *, guess: bool = True) -> tuple[Rsvp, list[str]]:
+    """Yes, no, maybe or unclear, as if an invite were open. Without `guess` only rules answer: a text of sorrow is no
+    answer to an invite."""
     words = text.words
     for mask in lexicon().books["rsvpmask"].hits(words):
         length = mask.end - mask.start
@@ -23,7 +24,7 @@ def read_rsvp(text: Text) -> tuple[Rsvp, list[str]]:
     if all("weak" in hit.rule.marks for hit in hits) and lexicon().books["asks_back"].first(text.words):
         return Rsvp.UNCLEAR, ["asks something"]
     answer = _settle(hits, words)
-    if answer is Rsvp.UNCLEAR and not hits:
+    if answer is Rsvp.UNCLEAR and not hits and guess:
         options = list(Rsvp)
         weighed = weights.scores(text.words, *(f"rsvp {option}" for option in options))
         best = max(range(len(options)), key=weighed.__getitem__)

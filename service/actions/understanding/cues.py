@@ -12,7 +12,7 @@ from service.actions.understanding.lexicon import lexicon
 
 
 def read_cues(words: str, negated: Callable[[str], bool]) -> list[tuple[Risk, str]]:
-    """The tiers that combinations of cues make, with their names. `negated` tells whether words before a hit deny it."""
+    """The tiers that combinations of cues make, with their names. `negated` tells if the words before a hit deny it."""
     said: dict[str, set[str]] = {}
     for hit in lexicon().books["cue"].hits(words):
         if hit.rule.label in _ALWAYS or not negated(words[: hit.start].rstrip() + " "):

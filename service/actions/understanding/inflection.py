@@ -127,6 +127,10 @@ def spanish(verb: str) -> list[str]:
     found.update(f"{stem}{end}" for end in REGULAR_ENDINGS[ending].split() if end.startswith(ending[0] + "r"))
     gerund = "ando" if ending == "ar" else "iendo"
     command = ("e", "en", "a") if ending == "ar" else ("a", "an", "e")
-    bases = {verb, *(one + gerund for one in stems), *(one + end for one in stems for end in command)}
+    bases = {
+        verb,
+        *(one + gerund for one in stems),
+        *(one + end for one in stems for end in command),
+    }
     found.update(base + clitic for base in bases for clitic in CLITICS)
     return sorted(found)

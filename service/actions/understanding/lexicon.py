@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from service.actions.understanding.inflection import english, spanish
-from service.actions.understanding.patterns import Compiler, PatternError, Rule, RuleBook, make_rules
+from service.actions.understanding.patterns import (
+    Compiler,
+    PatternError,
+    Rule,
+    RuleBook,
+    make_rules,
+)
 
 HERE = Path(__file__).parent / "data"
 
@@ -49,14 +55,27 @@ def read(folders: Sequence[Path]) -> Lexicon:
     words = {word for rules in books.values() for rule in rules.rules for word in rule.words}
     for name in classes:
         words |= compiler.named(name).words
-    return Lexicon(books, classes, spelling, frozenset(words | set(spelling.get("words", "").split())))
+    return Lexicon(
+        books,
+        classes,
+        spelling,
+        frozenset(words | set(spelling.get("words", "").split())),
+    )
 
 
 def _rules(compiler: Compiler, book: str, rules: Sequence[dict[str, Any]]) -> list[Rule]:
     made: list[Rule] = []
     for rule in rules:
         try:
-            made.extend(make_rules(compiler, rule["name"], rule["label"], rule["patterns"], rule.get("marks", [])))
+            made.extend(
+                make_rules(
+                    compiler,
+                    rule["name"],
+                    rule["label"],
+                    rule["patterns"],
+                    rule.get("marks", []),
+                )
+            )
         except (KeyError, PatternError) as error:
             raise PatternError(f"{book}: rule {rule.get('name', '?')}: {error}") from error
     return made

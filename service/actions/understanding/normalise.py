@@ -36,7 +36,8 @@ _TAPBACK = re.compile(
     re.DOTALL,
 )
 _ATTRIBUTION = re.compile(
-    r"(?im)^\s*(?:on .{6,80} wrote:|el .{6,80} escribi[oó]:|-{2,} ?original message|from: .+@).*", re.DOTALL
+    r"(?im)^\s*(?:on .{6,80} wrote:|el .{6,80} escribi[oó]:|-{2,} ?original message|from: .+@).*",
+    re.DOTALL,
 )
 _QUOTE = re.compile(r'(?<!\w)"([^"\n]{3,}?)"(?!\w)')
 
@@ -56,7 +57,10 @@ class Text:
 
 def fold(text: str) -> str:
     """Lower case without accents, look-alikes or invisible characters. Keeps ñ's n: año and ano fall together."""
-    text = _HIDDEN.sub("", unicodedata.normalize("NFKC", text.replace("\x00", "")).translate(LOOKALIKES)).lower()
+    text = _HIDDEN.sub(
+        "",
+        unicodedata.normalize("NFKC", text.replace("\x00", "")).translate(LOOKALIKES),
+    ).lower()
     text = text.translate(LOOKALIKES)
     if text.isascii():
         return text
@@ -87,7 +91,14 @@ def normalise(text: str, *, language: str | None = None, context: Sequence[str] 
     book = lexicon()
     tokens = _tokens(outside, book)
     quoted_words = _join(_tokens(quoted, book)) if quoted else ""
-    return Text(_join(tokens), quoted_words, plain, lines, False, language or _language(tokens, accents))
+    return Text(
+        _join(tokens),
+        quoted_words,
+        plain,
+        lines,
+        False,
+        language or _language(tokens, accents),
+    )
 
 
 def _join(tokens: list[str]) -> str:

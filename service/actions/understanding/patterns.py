@@ -2,8 +2,8 @@
 
 A pattern is words between spaces. `{name}` is a class of words or phrases, `a|b` either word, `(a b|c)` either phrase,
 `x?` may be missing, `..` up to three words, `...` up to seven, `pre*` any word that begins so, `<` and `>` the start
-and end of the text, `^` and `$` those of a sentence. Sentences end at `.` and `?`, which are words of their own (QUESTION in
-a pattern); a comma may stand anywhere. Outside brackets `|` separates words, inside them phrases. Each pattern is
+and end of the text, `^` and `$` those of a sentence. Sentences end at `.` and `?`, which are words of their own
+(QUESTION in a pattern); a comma may stand anywhere. Outside brackets `|` separates words, inside them phrases. Each pattern is
 looked at only if a word that it needs is in the text, so that hundreds of rules cost little.
 """
 
@@ -129,15 +129,27 @@ class Compiler:
         if sign.startswith("{"):
             return self.named(sign[1:-1])
         if sign.endswith("*"):
-            return Piece(re.escape(sign[:-1]) + r"[^ .?,]* " + COMMA, frozenset([sign]), frozenset())
+            return Piece(
+                re.escape(sign[:-1]) + r"[^ .?,]* " + COMMA,
+                frozenset([sign]),
+                frozenset(),
+            )
         word = "?" if sign == "QUESTION" else sign
-        return Piece(re.escape(word).replace(r"\ ", " ") + " " + COMMA, frozenset([word]), frozenset([word]))
+        return Piece(
+            re.escape(word).replace(r"\ ", " ") + " " + COMMA,
+            frozenset([word]),
+            frozenset([word]),
+        )
 
 
 def _all(pieces: list[Piece]) -> Piece:
     needed = [piece.needs for piece in pieces if piece.needs is not None]
     words = frozenset[str]().union(*(piece.words for piece in pieces))
-    return Piece("".join(piece.regex for piece in pieces), min(needed, key=len) if needed else None, words)
+    return Piece(
+        "".join(piece.regex for piece in pieces),
+        min(needed, key=len) if needed else None,
+        words,
+    )
 
 
 def _any(pieces: list[Piece]) -> Piece:
@@ -183,7 +195,11 @@ class RuleBook:
 
 
 def make_rules(
-    compiler: Compiler, name: str, label: str, patterns: Sequence[str], marks: Iterable[str] = ()
+    compiler: Compiler,
+    name: str,
+    label: str,
+    patterns: Sequence[str],
+    marks: Iterable[str] = (),
 ) -> list[Rule]:
     """One rule a pattern, so that each is looked at only when its own words are there. Raises PatternError if a pattern
     needs no word at all (it would be tried on every text)."""
@@ -192,5 +208,14 @@ def make_rules(
         piece = compiler.compile(pattern)
         if not piece.needs:
             raise PatternError(f"a pattern needs no word: {pattern}")
-        rules.append(Rule(name, label, re.compile("(?<= )" + piece.regex), piece.needs, piece.words, frozenset(marks)))
+        rules.append(
+            Rule(
+                name,
+                label,
+                re.compile("(?<= )" + piece.regex),
+                piece.needs,
+                piece.words,
+                frozenset(marks),
+            )
+        )
     return rules

@@ -19,8 +19,8 @@ _RANK = {Risk.NONE: 0, Risk.CONCERN: 1, Risk.IMMINENT: 2}
 _LINKS = """
 , i am is are was be been being have had has having do did would will want wanting wish to a an any the even really
 actually at all feeling feel feels felt going think thinking about of that it me my ever currently actively so planning
-longer right now as intention plan plans thought thoughts way estoy he tengo soy siento voy quiero se pienso pensamientos
-de en tan muy una un
+longer right now as intention plan plans thought thoughts way estoy he tengo soy siento voy quiero se pienso
+pensamientos de en tan muy una un
 """
 _NEGATION = "not never without nor no nunca jamas ni tampoco nobody stopped quit avoid deje dejo zero less"
 _NEGATIONS = re.compile(rf" (?:{'|'.join(_NEGATION.split())})(?= )")
@@ -77,6 +77,11 @@ def _weigh_words(bare: str, risk: Risk, reasons: list[str]) -> tuple[Risk, list[
     return risk, reasons
 
 
+def in_doubt(text: Text) -> bool:
+    """Whether a text that asks us to stop may be more than that: a farewell can read like an opt-out."""
+    return weights.scores(mask(text.words, lexicon()), "noticed")[0] >= weights.DOUBT
+
+
 def is_negated(before: str) -> bool:
     """Whether the words before a hit deny it, and deny it once."""
     denied = _NEGATED.search(before)
@@ -95,7 +100,17 @@ def mask(words: str, book: Lexicon) -> str:
 def _surroundings() -> dict[str, re.Pattern[str]]:
     """What around a hit may lower it, from the classes of those names."""
     compiler = Compiler(lexicon().classes)
-    names = ("joke", "fiction", "past", "past_verb", "present", "recovered", "lost", "someone_else", "serious")
+    names = (
+        "joke",
+        "fiction",
+        "past",
+        "past_verb",
+        "present",
+        "recovered",
+        "lost",
+        "someone_else",
+        "serious",
+    )
     found = {name: re.compile("(?<= )" + compiler.named(name).regex) for name in names}
     found["subject"] = re.compile(
         "(?<= )" + compiler.named("someone_else").regex + r"(?:(?!i |we |me |me[.,?] )[^ .?]+ ){0,5}$"
@@ -163,4 +178,4 @@ def _judge_answer(text: Text, context: Sequence[str], asked_about_safety: bool) 
 
 
 def _words_of(text: str) -> str:
-    return normalise(fold(text)).words
+    return normalise(fold(text).replace('"', " ")).words

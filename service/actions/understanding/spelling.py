@@ -58,7 +58,11 @@ def _guesses(word: str) -> list[str]:
     """Spellings to try in turn: digits as letters, long runs of a letter as two or one, every run as one."""
     starts = [word]
     if any(not c.isalpha() and c != "'" for c in word) and any(c.isalpha() for c in word):
-        starts = [word.translate(LEET), word.translate(LEET_L), word.rstrip("0123456789!|")]
+        starts = [
+            word.translate(LEET),
+            word.translate(LEET_L),
+            word.rstrip("0123456789!|"),
+        ]
     found = list(starts)
     for start in starts:
         if _RUN.search(start):
@@ -66,7 +70,10 @@ def _guesses(word: str) -> list[str]:
             found.append(_RUN.sub(r"\1\1", start))
             runs = list(_RUN.finditer(start))
             for kept in runs:  # killll myselff: one run doubled, the others single
-                head, tail = _RUN.sub(r"\1", start[: kept.start()]), _RUN.sub(r"\1", start[kept.end() :])
+                head, tail = (
+                    _RUN.sub(r"\1", start[: kept.start()]),
+                    _RUN.sub(r"\1", start[kept.end() :]),
+                )
                 found.append(head + kept.group(1) * 2 + tail)
             found.append(_DOUBLE.sub(r"\1", start))
     return found

@@ -41,10 +41,15 @@ def read_request(text: Text) -> Request:
         names = tuple(dict.fromkeys(hit.rule.name for hit in hits))
         return Request(Intent.OPT_OUT, Scope(first.rule.label), topic, reasons=names)
     asks = book.books["asks"].first(words)
-    weak = next((hit for hit in book.books["weak"].hits(words) if not _covered(hit, words)), None)
+    weak = next(
+        (hit for hit in book.books["weak"].hits(words) if not _covered(hit, words)),
+        None,
+    )
     reasons = tuple(hit.rule.name for hit in (asks, weak) if hit)
     return Request(
-        Intent(asks.rule.label) if asks else Intent.NONE, weak=weak is not None and asks is None, reasons=reasons
+        Intent(asks.rule.label) if asks else Intent.NONE,
+        weak=weak is not None and asks is None,
+        reasons=reasons,
     )
 
 
@@ -73,4 +78,7 @@ def _covered(hit: Hit, words: str) -> bool:
 
 def _topic(words: str) -> str | None:
     topics: dict[str, list[str]] = lexicon().spelling["topic_of"]
-    return next((topic for topic, names in topics.items() if any(f" {name} " in f" {words} " for name in names)), None)
+    return next(
+        (topic for topic, names in topics.items() if any(f" {name} " in f" {words} " for name in names)),
+        None,
+    )

@@ -1,27 +1,33 @@
 """Weights of words: a second look at what no rule knows. They may raise a concern or place an answer, never lower one.
 
-A text is broken into words, pairs of words, beginnings and pieces of words; `data/weights.tsv` says how much each speaks
-for a label. They were fitted on our own labelled lines (tests/understanding/fit.py), and a reader can look each one up.
+A text is broken into words, pairs of words, beginnings and pieces of words; `data/weights.tsv` says how much each
+speaks for a label. They were fitted on our own labelled lines (tests/understanding/fit.py), and a reader can look each one up.
 """
 
 from functools import cache
+from itertools import pairwise
 
 from service.actions.understanding.lexicon import HERE
 
-NOTICED, IMMINENT, STOP = 0.75, 1.0, 0.5
-"""Scores (log odds) from which a label is raised, chosen on the tuning half."""
+NOTICED, IMMINENT, STOP, DOUBT = -0.5, -0.25, 0.5, -2.0
+"""Scores (log odds) from which a label is raised: low, since a missed crisis costs more than a look. DOUBT is for a text
+that also asks us to stop, which nobody would otherwise read soon."""
 
 
 def features(words: str) -> frozenset[str]:
     """What of a text is weighed. `words` is made by `normalise`; numbers are all one."""
-    row = ["<", *("0" if word[0].isdigit() else word for word in words.split() if word not in (",", ".")), ">"]
+    row = [
+        "<",
+        *("0" if word[0].isdigit() else word for word in words.split() if word not in (",", ".")),
+        ">",
+    ]
     found = set(row[1:-1])
     for word in row[1:-1]:
         if len(word) >= 6:
             found.add(word[:5] + "*")
         if len(word) >= 5:
             found.update("#" + word[at : at + 4] for at in range(len(word) - 3))
-    found.update(f"{one} {two}" for one, two in zip(row, row[1:], strict=False))
+    found.update(f"{one} {two}" for one, two in pairwise(row))
     found.update(f"{one} _ {two}" for one, two in zip(row, row[2:], strict=False))
     found.add(f"length {min(6, (len(row) - 1) // 2)}")
     return frozenset(found)

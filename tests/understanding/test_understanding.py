@@ -1,0 +1,228 @@
+"""What a text means, told in the cases that the facts on safety name: each is a promise to a member."""
+
+import time
+
+import pytest
+
+from service.actions.understanding import (
+    Confirm,
+    Intent,
+    Minor,
+    Question,
+    Risk,
+    Rsvp,
+    Scope,
+    screen,
+    understand,
+    use_model,
+)
+
+STORY_OF_SUICIDE = "A story: “I once wanted to end my life, and then I called.” Reply ME TOO if you have been there."
+
+
+@pytest.mark.parametrize(
+    ("text", "risk"),
+    [
+        ("I want to end it", Risk.IMMINENT),
+        ("k i l l  m y s e l f", Risk.IMMINENT),
+        ("su1c1d3", Risk.IMMINENT),
+        ("gonna unalive myself", Risk.IMMINENT),
+        ("voy a suicidarme esta noche", Risk.IMMINENT),
+        ("my friend just took a whole bottle of pills", Risk.IMMINENT),
+        ("he has a gun and he's outside my door", Risk.IMMINENT),
+        ("I can't breathe", Risk.IMMINENT),
+        ("I just want it to stop", Risk.CONCERN),
+        ("my friend said she wants to die", Risk.CONCERN),
+        ("I tried to kill myself two years ago, better now", Risk.CONCERN),
+        ("I'm not suicidal, just tired", Risk.CONCERN),
+        ("kms lol", Risk.CONCERN),
+        ("STEP dad hit me", Risk.CONCERN),
+        ("ya no puedo más", Risk.CONCERN),
+        ("this traffic is killing me", Risk.NONE),
+        ("dying to see you all", Risk.NONE),
+        ("dead tired, see you tomorrow", Risk.NONE),
+        ("shoot me a text", Risk.NONE),
+        ("my doctor changed my pills", Risk.NONE),
+        ("me muero de risa", Risk.NONE),
+        ("", Risk.NONE),
+    ],
+)
+def test_risk(text: str, risk: Risk) -> None:
+    assert understand(text).risk is risk
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "risk"),
+    [
+        ("Are you thinking of ending your life?", "Yes", Risk.IMMINENT),
+        ("Are you thinking of ending your life?", "1", Risk.IMMINENT),
+        ("Are you thinking of ending your life?", "No", Risk.CONCERN),
+        ("Are you safe right now?", "no", Risk.IMMINENT),
+        ("Are you safe right now?", "yes", Risk.CONCERN),
+        ("¿Estás pensando en suicidarte?", "sí", Risk.IMMINENT),
+        (STORY_OF_SUICIDE, "ME TOO", Risk.CONCERN),
+        ("Can you come on Tuesday?", "Yes", Risk.NONE),
+    ],
+)
+def test_a_bare_answer_is_judged_by_what_we_asked(asked: str, answer: str, risk: Risk) -> None:
+    assert understand(answer, context=["Hello!", asked]).risk is risk
+
+
+def test_words_of_others_are_not_the_members_own() -> None:
+    tapback = understand("Liked “I wanted to end my life, and now I bake.”")
+    assert tapback.tapback
+    assert tapback.risk is Risk.NONE
+    email = understand("See you there!\n> I used to want to kill myself\nOn Monday Ana <a@b.org> wrote:\n> kill myself")
+    assert email.risk is Risk.NONE
+    assert understand('She said "I want to kill myself"').risk is Risk.CONCERN
+
+
+@pytest.mark.parametrize(
+    ("text", "scope"),
+    [
+        ("STOP", Scope.ALL),
+        ("stp", Scope.ALL),
+        ("please stop texting me", Scope.ALL),
+        ("leave me alone", Scope.ALL),
+        ("how do I unsubscribe", Scope.ALL),
+        ("denme de baja", Scope.ALL),
+        ("only email please", Scope.CHANNEL_SMS),
+        ("stop emailing me", Scope.CHANNEL_EMAIL),
+        ("no more stories", Scope.TOPIC),
+        ("too many texts", Scope.PAUSE),
+        ("pause my messages", Scope.PAUSE),
+        ("wrong number", Scope.WRONG_PERSON),
+        ("she passed away, please stop", Scope.WRONG_PERSON),
+        ("delete my data", Scope.DELETE),
+    ],
+)
+def test_requests_to_stop(text: str, scope: Scope) -> None:
+    labels = understand(text)
+    assert (labels.intent, labels.scope) == (Intent.OPT_OUT, scope)
+    assert not labels.weak_opt_out
+
+
+def test_the_topic_of_a_partial_stop_is_named() -> None:
+    assert understand("no more stories please").topic == "stories"
+    assert understand("stop the check-ins").topic == "checkins"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "please don't stop",
+        "stop by later",
+        "can't stop smiling",
+        "end of day works",
+        "cancel my 5pm spot",
+        "I just want it to stop",
+        "I want to end it",
+        "stop the world I want to get off",
+        "me dieron de alta ayer",
+        "no puedo parar de reír",
+        "estoy de baja médica",
+    ],
+)
+def test_words_of_stopping_that_ask_for_nothing(text: str) -> None:
+    assert understand(text).intent is not Intent.OPT_OUT
+
+
+def test_a_farewell_with_a_stop_is_both() -> None:
+    labels = understand("stop the messages, I won't be around much longer")
+    assert labels.intent is Intent.OPT_OUT
+    assert labels.risk is not Risk.NONE
+
+
+@pytest.mark.parametrize("text", ["START", "JOIN", "sign me up again", "quiero volver a recibir mensajes"])
+def test_coming_back(text: str) -> None:
+    assert understand(text).intent is Intent.OPT_IN
+
+
+@pytest.mark.parametrize("text", ["HELP", "ayuda", "can I talk to someone"])
+def test_asking_for_help(text: str) -> None:
+    assert understand(text).intent is Intent.HELP
+
+
+@pytest.mark.parametrize(
+    ("text", "keyword", "argument"),
+    [
+        ("TOOL anxiety", "TOOL", "anxiety"),
+        ("tool", "TOOL", None),
+        ("OOPS", "OOPS", None),
+        ("publish 123", "PUBLISH", "123"),
+        ("LANG es", "LANG", "es"),
+        ("pausa 2 semanas", "PAUSE", "2 semanas"),
+        ("Thanks", "THANKS", None),
+        ("STEP dad hit me", None, None),
+        ("SAVE me", None, None),
+        ("LESS reason to live", None, None),
+    ],
+)
+def test_keywords_are_the_whole_message(text: str, keyword: str | None, argument: str | None) -> None:
+    labels = understand(text)
+    assert (labels.keyword, labels.argument) == (keyword, argument)
+
+
+def test_answers_fit_the_open_question() -> None:
+    assert understand("count me in", question=Question.INVITE).rsvp is Rsvp.YES
+    assert understand("sí puedo", question=Question.INVITE).rsvp is Rsvp.YES
+    assert understand("si puedo voy", question=Question.INVITE).rsvp is Rsvp.MAYBE
+    assert understand("4/5", question=Question.CHECKIN).checkin == 4
+    assert understand("3️⃣", question=Question.CHECKIN).checkin == 3
+    assert understand("yes", question=Question.CONFIRM).confirm is Confirm.YES
+    nothing_open = understand("3", question=Question.NONE)
+    assert (nothing_open.checkin, nothing_open.rsvp, nothing_open.odd_number) == (None, None, True)
+    assert understand("3-4", question=Question.CHECKIN).odd_number
+    unknown = understand("3")
+    assert (unknown.checkin, unknown.rsvp) == (3, Rsvp.UNCLEAR)
+
+
+def test_minors() -> None:
+    assert understand("I'm 15 is that ok").minor is Minor.SELF
+    assert understand("tengo 14 años").minor is Minor.SELF
+    at_risk = understand("my daughter has been cutting herself")
+    assert at_risk.minor is Minor.CHILD_AT_RISK
+    assert at_risk.risk is Risk.CONCERN
+    assert understand("I'm 15 minutes late").minor is None
+
+
+def test_a_machine_is_no_answer() -> None:
+    labels = understand(
+        "I'm driving with Do Not Disturb While Driving turned on. I'll see your message when I get there."
+    )
+    assert labels.automatic
+    assert labels.rsvp is Rsvp.UNCLEAR
+    assert understand("Auto-Reply: I am out of office until Monday").automatic
+    assert not understand("I'm driving, be there in 10").automatic
+
+
+def test_reasons_name_rules_and_never_repeat_the_member() -> None:
+    labels = understand("zanahoria I want to kill myself zanahoria")
+    assert labels.reasons
+    assert not any("zanahoria" in reason for reason in labels.reasons)
+
+
+def test_a_failure_of_the_screen_escalates(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("service.actions.understanding.normalise", broken)
+    labels = screen("hello")
+    assert (labels.risk, labels.reasons) == (Risk.CONCERN, ["screen failed"])
+
+
+def test_a_model_may_only_raise_a_tier() -> None:
+    try:
+        use_model(lambda text: Risk.IMMINENT)
+        assert screen("see you on Tuesday").risk is Risk.IMMINENT
+        use_model(lambda text: Risk.NONE)
+        lowered = screen("I want to kill myself")
+        assert lowered.risk is Risk.IMMINENT
+        assert "model disagrees" in lowered.reasons
+        use_model(lambda text: Risk("no tier"))
+        assert screen("see you on Tuesday").risk is Risk.CONCERN
+        use_model(lambda text: time.sleep(0.5) or Risk.NONE, seconds=0.01)
+        assert "model failed" in screen("see you on Tuesday").reasons
+    finally:
+        use_model(None)
+    assert screen("see you on Tuesday").risk is Risk.NONE
