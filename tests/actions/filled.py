@@ -68,4 +68,4 @@ def _value(column: Column[Any], number: int) -> Any:
     if isinstance(kind, Integer):
         return 40 + number
     assert isinstance(kind, String | Text), f"{column} has a type that this helper does not know"
-    return f"{column.name[:3]}{number}"[: getattr(kind, "length", None)]
+    return f"{number}{column.name}"[: getattr(kind, "length", None)]
