@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from queue import SimpleQueue
-from threading import Lock, Thread, local
+from threading import Lock, Semaphore, Thread, local
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -116,9 +116,10 @@ class _Line:
 class _Job:
     """One call of `send`: what its threads give back, and whether they should still begin anything."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         self.results: SimpleQueue[Result] = SimpleQueue()
         self.halted = False
+        self.slots = Semaphore(most)
 
 
 class TwilioSender:
@@ -140,20 +141,24 @@ class TwilioSender:
         started: Callable[[Sequence[int]], Collection[int] | None] | None = None,
         stop: Callable[[], bool] | None = None,
         group: int | None = None,
+        most: int | None = None,
     ) -> Iterator[Result]:
         """Send texts concurrently, giving results in the order in which they come.
 
         `started` is called in this thread with the ids of the next `group` (default: one per thread) just before
         they may leave, to record that durably; if it returns ids, only those leave. Every id that it was given and
-        kept has exactly one result. `stop` is asked between groups: once it is true nothing more begins, and what
-        was recorded but not begun comes back as RETRY with the code "not_started".
+        kept has exactly one result. At `most` as many requests are under way at a time (default: one per thread).
+        `stop` is asked between groups: once it is true nothing more begins, and what was recorded but not begun
+        comes back as RETRY with the code "not_started".
         """
         self._start_threads()
-        job, waiting, out = _Job(), iter(texts), 0
-        size = group or self._settings.twilio_concurrency
+        most = min(most or self._settings.twilio_concurrency, self._settings.twilio_concurrency)
+        job, waiting, out = _Job(most), iter(texts), 0
+        size = group or most
+        most_out = max(size, most)
         try:
             while True:
-                while out <= size and not job.halted:
+                while out <= most_out and not job.halted:
                     if stop is not None and stop():
                         job.halted = True
                     elif batch := list(islice(waiting, size)):
@@ -237,7 +242,8 @@ class TwilioSender:
             if job.halted:
                 job.results.put(Result(text.delivery_id, Outcome.RETRY, code="not_started"))
             else:
-                job.results.put(line.send(text))
+                with job.slots:
+                    job.results.put(line.send(text))
         line.http.close()
 
 

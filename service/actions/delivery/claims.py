@@ -62,11 +62,14 @@ class Batch:
     claimed: list[Claimed]
 
 
-def claim(queue_name: str, limit: int) -> Batch:
-    """Take up to `limit` due messages of a queue that may leave now, and settle what may not."""
+def claim(queue_name: str, limit: int, only: ChannelName | None = None) -> Batch:
+    """Take up to `limit` due messages of a queue that may leave now, and settle what may not.
+
+    `only` leaves those of the other channel where they are.
+    """
     now = clock.now()
     with db.transaction() as session:
-        ids = _due(session, queue_name, limit, now)
+        ids = _due(session, queue_name, limit, now, only)
         if not ids:
             return Batch(0, [])
         rows = facts.of(session, ids, now)
@@ -148,7 +151,7 @@ def _ours(claimed: Sequence[Claimed]) -> tuple[ColumnElement[bool], ...]:
     return Delivery.id.in_([c.id for c in claimed]), Delivery.claim == claimed[0].claim
 
 
-def _due(session: Session, queue_name: str, limit: int, now: datetime) -> list[int]:
+def _due(session: Session, queue_name: str, limit: int, now: datetime, only: ChannelName | None) -> list[int]:
     statement = (
         select(Delivery.id)
         .where(
@@ -160,6 +163,8 @@ def _due(session: Session, queue_name: str, limit: int, now: datetime) -> list[i
         .order_by(Delivery.priority, Delivery.due_at, Delivery.id)
         .limit(limit)
     )
+    if only is not None:
+        statement = statement.where(Delivery.channel == only)
     if not db.current().is_sqlite:
         statement = statement.with_for_update(skip_locked=True)
     return list(session.scalars(statement))

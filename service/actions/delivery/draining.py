@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from service import config, db, logs, queue
 from service.actions import holds, member_links, outbox
-from service.actions.delivery import results, writing
+from service.actions.delivery import pace, results, writing
 from service.actions.delivery.claims import Claimed, claim, give_back, mark_sending, refuse
 from service.channels import email
 from service.channels.base import EmailRecipient, EmailRequest, Result, Text
@@ -29,12 +29,9 @@ log = logs.get("delivery")
 BUDGET = 20.0
 """Seconds of one drain; then the bell is rung again, so that a worker stays answerable."""
 CLAIM_AT_MOST = 500
-SECONDS_AHEAD = 5.0
-"""A claim holds at most what leaves in this time at the set pace, so that a stop or a pause bites at once."""
 RECORD_EVERY = 100
 RECORD_WITHIN = 1.0
 """Results are written in bulk: after this many, or with the first that comes after this many seconds."""
-REST_AT_MOST = 5.0
 
 _senders: dict[str, TwilioSender | SendGridSender] = {}
 
@@ -50,10 +47,14 @@ def drain(queue_name: str, budget: float = BUDGET) -> int:
         if time.monotonic() >= ends:
             queue.ring(f"drain_{queue_name}")
             break
-        batch = claim(queue_name, _claim_size())
-        if not batch.examined:
-            break
-        sent += _send(batch.claimed)
+        with pace.reserved(queue_name, CLAIM_AT_MOST) as hold:
+            if not hold.size:
+                queue.stopping.wait(min(hold.wait, ends - time.monotonic()))
+                continue
+            batch = claim(queue_name, hold.size, only=hold.only)
+            if not batch.examined:
+                break
+            sent += _send(batch.claimed, hold)
     return sent
 
 
@@ -80,19 +81,14 @@ def sendgrid() -> SendGridSender:
     return sender
 
 
-def _claim_size() -> int:
-    pace = config.current().twilio_mps
-    return max(1, min(CLAIM_AT_MOST, int(pace * SECONDS_AHEAD))) if pace else CLAIM_AT_MOST
-
-
-def _send(claimed: Sequence[Claimed]) -> int:
+def _send(claimed: Sequence[Claimed], hold: pace.Hold) -> int:
     if not claimed:
         return 0
     with db.reading() as session:
         packs, messages = _load(session, claimed)
     texts = [c for c in claimed if c.channel == ChannelName.SMS]
     mails = [c for c in claimed if c.channel == ChannelName.EMAIL]
-    return _send_texts(packs, messages, texts) + _send_emails(packs, messages, mails)
+    return _send_texts(packs, messages, texts, hold) + _send_emails(packs, messages, mails, hold)
 
 
 def _load(session: Session, claimed: Sequence[Claimed]) -> tuple[dict[UUID, writing.Pack], dict[UUID, Message]]:
@@ -102,11 +98,13 @@ def _load(session: Session, claimed: Sequence[Claimed]) -> tuple[dict[UUID, writ
     return packs, messages
 
 
-def _send_texts(packs: dict[UUID, writing.Pack], messages: dict[UUID, Message], claimed: Sequence[Claimed]) -> int:
+def _send_texts(
+    packs: dict[UUID, writing.Pack], messages: dict[UUID, Message], claimed: Sequence[Claimed], hold: pace.Hold
+) -> int:
     by_id = {c.id: c for c in claimed}
     try:
         ready = _written(packs, messages, claimed)
-        return _hand_over(ready, by_id) if ready else 0
+        return _hand_over(ready, by_id, hold) if ready else 0
     finally:
         give_back(claimed)
 
@@ -141,47 +139,69 @@ def _cannot_write(campaign_id: UUID | None, claimed: Sequence[Claimed], error: E
         holds.pause_campaign(session, campaign_id, f"It cannot be written ({type(error).__name__}). Check its words.")
 
 
-def _hand_over(ready: Sequence[Text], by_id: dict[int, Claimed]) -> int:
+def _hand_over(ready: Sequence[Text], by_id: dict[int, Claimed], hold: pace.Hold) -> int:
     """Send texts that are written, and write down what becomes of them; returns how many were handed over."""
-    pace = config.current().twilio_mps
-    started = flushed = time.monotonic()
+    flushed = time.monotonic()
     found: list[Result] = []
     sent = 0
-    stream = twilio().send(
-        ready,
-        started=lambda ids: mark_sending([by_id[i] for i in ids]),
-        stop=queue.stopping.is_set,
-        group=max(1, int(pace)) if pace else config.current().twilio_concurrency * 2,
-    )
+    turns = _Turns(by_id, hold, len(ready))
+    stream = twilio().send(ready, started=turns.begin, stop=turns.over, group=hold.group, most=hold.in_flight)
     for result in stream:
         found.append(result)
         sent += 1
+        if result.slow_down:
+            pace.slow_down("sms", hold, result.retry_after)
         if len(found) >= RECORD_EVERY or time.monotonic() > flushed + RECORD_WITHIN:
             results.record(found, by_id)
             found, flushed = [], time.monotonic()
-        if pace:
-            _sleep(started + sent / pace - time.monotonic())
-        if result.slow_down:
-            _sleep(min(result.retry_after or 1.0, REST_AT_MOST))
     results.record(found, by_id)
     return sent
 
 
-def _send_emails(packs: dict[UUID, writing.Pack], messages: dict[UUID, Message], claimed: Sequence[Claimed]) -> int:
+class _Turns:
+    """When each group of one claim's texts may begin."""
+
+    def __init__(self, by_id: dict[int, Claimed], hold: pace.Hold, count: int) -> None:
+        self._by_id = by_id
+        self._hold = hold
+        self._left = count
+        self._given_up = False
+
+    def begin(self, ids: Sequence[int]) -> set[int]:
+        """Wait for the turn of these and write down that they leave; none of them if it takes too long."""
+        self._left -= len(ids)
+        moment = pace.turn("sms", self._hold, len(ids), self._left)
+        if moment is None:
+            self._given_up = True
+            return set()
+        marked = mark_sending([self._by_id[i] for i in ids])
+        pace.pause_until(moment)
+        return marked
+
+    def over(self) -> bool:
+        """Whether nothing more of this claim should begin."""
+        return self._given_up or queue.stopping.is_set()
+
+
+def _send_emails(
+    packs: dict[UUID, writing.Pack], messages: dict[UUID, Message], claimed: Sequence[Claimed], hold: pace.Hold
+) -> int:
     by_id = {c.id: c for c in claimed}
     sent = 0
     try:
         for whole in _requests(packs, messages, claimed):
             for part in split(whole):
-                if queue.stopping.is_set():
+                moment = pace.turn("email", hold, 1)
+                if moment is None:
                     return sent
-                sent += _send_request(part, by_id)
+                pace.pause_until(moment)
+                sent += _send_request(part, by_id, hold)
     finally:
         give_back(claimed)
     return sent
 
 
-def _send_request(part: EmailRequest, by_id: dict[int, Claimed]) -> int:
+def _send_request(part: EmailRequest, by_id: dict[int, Claimed], hold: pace.Hold) -> int:
     """Mark one request's rows, send it, record it; returns how many were handed over."""
     request_id = db.uuid7()
     allowed = mark_sending([by_id[r.delivery_id] for r in part.recipients], request_id)
@@ -191,7 +211,7 @@ def _send_request(part: EmailRequest, by_id: dict[int, Claimed]) -> int:
     outcome = sendgrid().send(replace(part, request_id=str(request_id), recipients=going))
     results.record(outcome, by_id)
     if slow := [r for r in outcome if r.slow_down]:
-        _sleep(min(slow[0].retry_after or 1.0, REST_AT_MOST))
+        pace.slow_down("email", hold, slow[0].retry_after)
     return len(outcome)
 
 
@@ -285,8 +305,3 @@ def _single(message: Message, c: Claimed) -> EmailRequest:
         from_name=writing.from_name(reader.language, c.discreet),
         category=c.purpose,
     )
-
-
-def _sleep(seconds: float) -> None:
-    if seconds > 0:
-        queue.stopping.wait(seconds)
