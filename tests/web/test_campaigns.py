@@ -204,6 +204,10 @@ def test_an_invite_brings_its_circle_and_its_name_along(console: FlaskClient) ->
     assert loaded(address).circle_id == circle.id
     assert loaded(address).name.startswith("Session invite: The Kitchen Table")
 
+    again = console.post(f"{address}/autosave", data=form)  # the page had not heard of the first save yet
+    assert "1 person: 1 by text" in words(again)
+    assert loaded(address).circle_id == circle.id
+
     save(console, address, session_id=str(another.id))  # it follows while nobody chose otherwise
     assert loaded(address).circle_id == other.id
     save(console, address, circle_id="")

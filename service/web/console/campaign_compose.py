@@ -78,6 +78,8 @@ def save(campaign_id: UUID) -> ResponseReturnValue:
         put_error(form, error)
     with db.reading() as session:
         campaign = mine(session, campaign_id)
+        if not form.errors:
+            _moved(campaign, form)
         if go == "review" and not form.errors:
             for problem in campaigns.problems(session, campaign):
                 put_error(form, Invalid(problem.message, field=problem.field))
@@ -119,7 +121,7 @@ def _moved(campaign: Campaign, form: CampaignForm) -> list[str]:
     saved = campaign_form.filled(campaign)
     moved = [n for n in ("name", "circle_id", "audience") if (form[n].data or "") != saved[n].data]
     moved = [n for n in moved if n != "name" or form.name.data]
-    for name in moved:
+    for name in ("was", *moved):
         form[name].data = saved[name].data
     return moved
 

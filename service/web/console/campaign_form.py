@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
-from wtforms import RadioField, SelectField, SelectMultipleField, StringField, TextAreaField
+from wtforms import HiddenField, RadioField, SelectField, SelectMultipleField, StringField, TextAreaField
 from wtforms.validators import Length
 from wtforms.widgets import CheckboxInput, ListWidget
 
@@ -33,6 +33,8 @@ SHORT_BODY, LONG_BODY = 4_000, 100_000
 class CampaignForm(HearthForm):
     """Everything about a campaign on one page."""
 
+    was = HiddenField()
+    """What the page knew the campaign to be about: a save by itself may have been quicker than the page."""
     name = StringField("Name", [Length(max=120, message="Use at most 120 letters.")])
     kind = RadioField("Kind", choices=[(k.value, k.value) for k in CampaignKind], validate_choice=False)
     story_id = SelectField("Story", validate_choice=False)
@@ -122,6 +124,7 @@ def filled(campaign: Campaign) -> CampaignForm:
     return CampaignForm(
         formdata=None,
         data={
+            "was": str(subject_id(campaign) or ""),
             "name": campaign.name,
             "kind": campaign.kind.value,
             "story_id": str(campaign.story_id or ""),
@@ -164,17 +167,17 @@ def draft_of(form: CampaignForm, campaign: Campaign, session: Session, *, turn: 
         languages=(form.audience.data,) if form.audience.data in LANGUAGES else (),
         member_ids=tuple(UUID(i) for i in campaign.audience.get("member_ids", ())),
     )
-    return _following(session, campaign, typed)
+    return _following(session, campaign, typed, _uuid(form.was.data))
 
 
-def _following(session: Session, campaign: Campaign, typed: campaigns.Draft) -> campaigns.Draft:
+def _following(session: Session, campaign: Campaign, typed: campaigns.Draft, was: UUID | None) -> campaigns.Draft:
     """Where another story, tool or session was just chosen: its language, its circle and its title come along.
 
     Only what still follows the choice before (or was never chosen) moves; whatever somebody set stays.
     """
-    after = _subject(session, typed.story_id, typed.tool_id, typed.session_id)
-    before = _subject(session, campaign.story_id, campaign.tool_id, campaign.session_id)
-    if after is None or after == before:
+    after = _subject(session, typed.kind, subject_id(typed))
+    before = _subject(session, typed.kind, was)
+    if after is None or subject_id(typed) == was:
         return typed
     label, old = words.KINDS[typed.kind].label, before or Subject("", "", None)
     follows_name = typed.name in ("", label, words.KINDS[campaign.kind].label, f"{label}: {old.title}")
@@ -196,16 +199,20 @@ class Subject:
     circle_id: UUID | None
 
 
-def _subject(session: Session, story_id: UUID | None, tool_id: UUID | None, session_id: UUID | None) -> Subject | None:
-    content: Story | Tool | None = session.get(Story, story_id) if story_id else None
-    if tool_id:
-        content = session.get(Tool, tool_id)
-    if content is not None:
-        return Subject(content.title, content.language, None)
-    meeting = session.get(GroupSession, session_id) if session_id else None
-    if meeting is None:
+def subject_id(campaign: Campaign | campaigns.Draft) -> UUID | None:
+    """The story, tool or session that a campaign is about."""
+    return campaign.story_id or campaign.tool_id or campaign.session_id
+
+
+def _subject(session: Session, kind: CampaignKind, chosen: UUID | None) -> Subject | None:
+    if chosen is None:
         return None
-    return Subject(f"{meeting.title or meeting.circle.name}, {local(meeting.starts_at)}", "", meeting.circle_id)
+    if kind == CampaignKind.INVITE:
+        meeting = session.get(GroupSession, chosen)
+        title = f"{meeting.title or meeting.circle.name}, {local(meeting.starts_at)}" if meeting else ""
+        return Subject(title, "", meeting.circle_id) if meeting else None
+    content = session.get(Story, chosen) or session.get(Tool, chosen)
+    return Subject(content.title, content.language, None) if content else None
 
 
 def _contents(form: CampaignForm) -> Iterable[campaigns.ContentDraft]:
