@@ -21,7 +21,7 @@ from service.web import (
     times,
     webhooks,
 )
-from service.web.console import alerts, campaigns, inbox, members, sessions, stories, today
+from service.web.console import alerts, campaigns, inbox, members, sessions, settings, stories, today
 
 BLUEPRINTS = (
     health.bp,
@@ -33,6 +33,7 @@ BLUEPRINTS = (
     inbox.bp,
     sessions.bp,
     stories.bp,
+    settings.bp,
     campaigns.bp,
     members.bp,
     today.bp,

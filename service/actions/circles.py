@@ -140,7 +140,9 @@ def check_keyword(keyword: str) -> None:
         )
     for language in ("en", "es"):
         read = understanding.screen(word, language=language)
-        answers = read.rsvp not in (None, Rsvp.UNCLEAR) or read.checkin is not None or read.confirm is not None
+        # A guess from the weight of a word is no meaning: only rules make it a YES or a NO.
+        ruled = any(not reason.startswith("weight of words") for reason in read.reasons)
+        answers = (read.rsvp not in (None, Rsvp.UNCLEAR) and ruled) or read.checkin is not None or bool(read.confirm)
         if read.intent != Intent.NONE or read.risk != Risk.NONE or read.keyword or answers or read.me_too:
             raise Invalid(
                 f"{word} already means something when a member texts it. Choose another word.", field="keyword"

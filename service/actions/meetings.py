@@ -140,7 +140,7 @@ def add(circle_id: UUID, coordinator: Coordinator, details: SessionDetails) -> U
         _apply(meeting, details)
         session.add(meeting)
         session.flush()
-        audit.record(session, str(coordinator.id), "session.add", meeting)
+        audit.record(session, str(coordinator.id), "meeting.add", meeting)
         return meeting.id
 
 
@@ -150,7 +150,7 @@ def change(session_id: UUID, coordinator: Coordinator, details: SessionDetails) 
     with db.transaction() as session:
         meeting = _planned(session, coordinator, session_id)
         _apply(meeting, details)
-        audit.record(session, str(coordinator.id), "session.change", meeting)
+        audit.record(session, str(coordinator.id), "meeting.change", meeting)
 
 
 def _check(details: SessionDetails) -> None:
@@ -186,7 +186,7 @@ def plan_ahead(circle_id: UUID, coordinator: Coordinator, weeks: int) -> int:
         if not circle.rrule:
             raise Invalid("This circle has no rhythm yet. Give it one, or add single sessions.", field="weeks")
         made = gatherings.plan_sessions(session, circle, clock.now() + timedelta(weeks=weeks))
-        audit.record(session, str(coordinator.id), "session.plan", circle, count=len(made))
+        audit.record(session, str(coordinator.id), "meeting.plan", circle, count=len(made))
         return len(made)
 
 
@@ -212,7 +212,7 @@ def cancel(session_id: UUID, coordinator: Coordinator) -> UUID:
     with db.transaction() as session:
         meeting = _planned(session, coordinator, session_id)
         meeting.state = SessionState.CANCELLED
-        audit.record(session, actor, "session.cancel", meeting)
+        audit.record(session, actor, "meeting.cancel", meeting)
     for campaign_id in running:
         campaigns.cancel(campaign_id, actor=actor)
     return draft
@@ -257,7 +257,7 @@ def tick(session_id: UUID, coordinator: Coordinator, shown: Collection[UUID], ca
             elif (found := _invited(session, meeting.id, member_id)) is not None:
                 found.attended = False
         session.flush()
-        audit.record(session, str(coordinator.id), "session.attendance", meeting, came=len(known & set(came)))
+        audit.record(session, str(coordinator.id), "meeting.attendance", meeting, came=len(known & set(came)))
         return len(known & set(came))
 
 
@@ -279,7 +279,7 @@ def give_free_seat(session_id: UUID, coordinator: Coordinator) -> str:
         if invitation is None:
             raise Conflict("No seat is free, or nobody is waiting.")
         member = session.get_one(Member, invitation.member_id)
-        audit.record(session, str(coordinator.id), "session.seat", meeting)
+        audit.record(session, str(coordinator.id), "meeting.seat", meeting)
         channel = _channel_for(session, member)
         if channel is None:
             return f"{member.first_name}*"

@@ -11,14 +11,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service import clock, db
-from service.actions import flag_reports
+from service.actions import canned, flag_reports
 from service.actions.conversations import card as cards
 from service.actions.conversations import replying, threads
 from service.actions.conversations.threads import Entry, Folder, Line, Thread
-from service.channels import render
 from service.models.conversations import Conversation, ConversationState
 from service.models.members import Member
-from service.models.staff import CannedReply, Coordinator
+from service.models.staff import Coordinator
 from service.web.auth import me
 from service.web.console import inbox_words
 
@@ -151,19 +150,11 @@ def _matches(session: Session, conversation: Conversation) -> list[Member]:
 
 def _canned(session: Session, member: Member | None) -> list[tuple[str, str]]:
     """Replies to begin with, in the member's language, with their name filled in."""
-    language = member.language if member else "en"
-    found = session.scalars(
-        select(CannedReply).where(CannedReply.language == language).order_by(CannedReply.title, CannedReply.id)
-    )
-    context = {"first_name": member.first_name if member else ""}
-    return [(reply.title, _filled(reply.body, context)) for reply in found]
-
-
-def _filled(body: str, context: dict[str, str]) -> str:
-    try:
-        return render.run(render.TEXT.from_string(body), context)
-    except render.MissingValue:
-        return body  # shown as it was written: a person reads it before it leaves
+    name = member.first_name if member else ""
+    return [
+        (reply.title, canned.filled(reply, name))
+        for reply in canned.listed(session, member.language if member else "en")
+    ]
 
 
 def newest(thread: Thread) -> UUID | None:

@@ -113,7 +113,7 @@ def flag_reasons(flag: Flag) -> list[str]:
     """Why, by the names of the rules: without those that only read an answer (a YES, a 4) from the same words."""
     books = lexicon().books
     answers = {rule.name for book in _ANSWER_BOOKS if book in books for rule in books[book].rules}
-    return [reason for reason in flag.reasons if reason not in answers]
+    return [r for r in flag.reasons if r not in answers and r != "weight of words: answer"]
 
 
 def tier(value: RiskTier | str) -> str:
