@@ -5,9 +5,10 @@ begun, the file and how far it has come are kept in the database, and whoever fi
 (docs/decisions/0006-imports.md).
 """
 
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -30,6 +31,8 @@ REST = 0.005
 """Seconds between two commits, in which a webhook gets its turn (DESIGN 6.10)."""
 LOOKED_UP = 400
 """Rows that are looked up together when they are only checked."""
+BUDGET = 10.0
+"""Seconds of one job; a check is done in one piece, which takes some 15 s for 100,000 rows."""
 ABANDONED = timedelta(seconds=60)
 TRIES = 3
 KEEP_UNUSED = timedelta(days=7)
@@ -126,25 +129,32 @@ def import_file(
     if dry_run:
         return Imported(True, checked.total, checked.would, checked.errors)
     run_id = imports_runs.begin(data.decode("utf-8-sig"), name, total=checked.total, skip_bad=skip_bad)
-    counts = _write(imports_runs.get(run_id), checked, progress) or imports_desk.status(run_id).counts
+    written = _write(imports_runs.get(run_id), checked, progress)
+    counts = written if isinstance(written, Counts) else imports_desk.status(run_id).counts
     return Imported(True, checked.total, counts, checked.errors)
 
 
-def _write(run: Run, checked: Checked, progress: Progress) -> Counts | None:
-    """Write the rows after the one that was reached, and end the run; None if another process is at it."""
+def _write(run: Run, checked: Checked, progress: Progress, ends: float = math.inf) -> Counts | Run | None:
+    """Write the rows after the one that was reached, and end the run.
+
+    Returns the run as far as it came when the time is up (`ends`, monotonic) or this process has been told to stop, and
+    None when another process is at it.
+    """
     origin = Origin(run.actor, run.file_name, run.created_at)
     asking = Asking(at_once=checked.would.confirmations <= AT_ONCE)
     rows = [row for row in checked.rows if row.number > run.reached]
-    reached = run.reached
     for start in range(0, len(rows), PIECE):
+        if time.monotonic() > ends or queue.stopping.is_set():
+            return run
         piece = rows[start : start + PIECE]
+        reached = piece[-1].number
         with transaction() as session:
-            if not imports_runs.advance(session, run, reached, piece[-1].number):
+            if not imports_runs.advance(session, run, run.reached, reached):
                 log.info("import_taken_over", run_id=str(run.id))
                 return None
             made = plan(session, piece, origin)
             imports_runs.add(session, run, made, write(session, made, asking), len(piece))
-        reached = piece[-1].number
+        run = replace(run, reached=reached)
         progress("importing", len(checked.rows) - len(rows) + start + len(piece), len(checked.rows))
         time.sleep(REST)
     counts = imports_runs.finish(run, checked.errors, checked.bad_rows)
@@ -198,38 +208,81 @@ class _Subject:
     id: UUID
 
 
+_under_way: dict[UUID, tuple[Run, Checked]] = {}
+"""Runs that this process has checked and is writing, a slice at a time."""
+
+
+class _ToldToStop(Exception):
+    """This process ends; what it was looking at is for another."""
+
+
 def run_waiting() -> int:
-    """Check or import every file that waits, and carry on what somebody abandoned; how many. Run by the workers."""
+    """Check or import every file that waits, and carry on what somebody abandoned; how many were done.
+
+    A job of the workers. It takes at most about BUDGET seconds and rings again: other chores of the same queue, such as
+    paging somebody about a risk, must not wait for a big file.
+    """
+    ends = time.monotonic() + BUDGET
     done = 0
     imports_runs.forget_unused(clock.now() - KEEP_UNUSED)
-    while not queue.stopping.is_set() and (run := imports_runs.take(clock.now() - ABANDONED)):
+    while not queue.stopping.is_set() and (run := _next()):
         try:
-            _carry_out(run)
+            finished = _carry_out(run, ends)
+        except _ToldToStop:
+            imports_runs.let_go(run)
+            break
         except Exception as error:
             log.error("import_failed", run_id=str(run.id), exc_info=error)
             imports_runs.gave_up(run.id, TRIES)
+            break
+        if not finished:
+            queue.ring("run_imports")
             break
         done += 1
     return done
 
 
-def _carry_out(run: Run) -> None:
+def _next() -> Run | None:
+    """The run of which this process has written a part, else the next that nobody is at."""
+    if _under_way:
+        return next(iter(_under_way.values()))[0]
+    return imports_runs.take(clock.now() - ABANDONED)
+
+
+def _carry_out(run: Run, ends: float) -> bool:
+    """Do what is next for a run; whether nothing is left to do for it."""
+    _, checked = _under_way.pop(run.id, (run, None))
+    if checked is None:
+        checked = _check(run)
+        begun = run.state == imports_runs.IMPORTING  # then the rows before were written: the rest must follow
+        refused = not checked.readable or (bool(checked.errors) and not run.skip_bad)
+        if run.dry_run or (refused and not begun):
+            found = (checked.errors, checked.bad_rows, checked.total, checked.would, checked.readable)
+            imports_runs.report(run.id, *found)
+            return True
+        imports_runs.start_writing(run, sum(1 for row in checked.rows if row.number > run.reached), checked.total)
+    left = _write(run, checked, _silent, ends)
+    if not isinstance(left, Run):
+        return True
+    if queue.stopping.is_set():
+        imports_runs.let_go(left)
+    else:
+        _under_way[run.id] = (left, checked)
+    return False
+
+
+def _check(run: Run) -> Checked:
     last = time.monotonic()
 
     def progress(phase: str, finished: int, total: int) -> None:
         nonlocal last
-        if phase == "checking" and time.monotonic() - last > 1:
+        if queue.stopping.is_set():
+            raise _ToldToStop
+        if time.monotonic() - last > 1:
             last = time.monotonic()
             imports_runs.looked(run.id, finished, total)
 
-    checked = check_file(run.content.encode(), progress)
-    begun = run.state == imports_runs.IMPORTING  # then the rows before were written: the rest must follow
-    refused = not checked.readable or (bool(checked.errors) and not run.skip_bad)
-    if run.dry_run or (refused and not begun):
-        imports_runs.report(run.id, checked.errors, checked.bad_rows, checked.total, checked.would, checked.readable)
-        return
-    imports_runs.start_writing(run, sum(1 for row in checked.rows if row.number > run.reached), checked.total)
-    _write(run, checked, _silent)
+    return check_file(run.content.encode(), progress)
 
 
 __all__ = ["BadFile", "Checked", "Counts", "add_member", "check_file", "import_file", "run_waiting"]

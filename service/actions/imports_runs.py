@@ -187,6 +187,13 @@ def report(run_id: UUID, errors: Sequence[RowError], bad_rows: int, total: int, 
         session.execute(delete(system_values).where(system_values.c.name == name_of(run_id)))
 
 
+def let_go(run: Run) -> None:
+    """Leave a run to whoever looks next, without the wait for one that was abandoned."""
+    with transaction() as session:
+        if progress := progress_of(session, run.id):
+            set_progress(session, run.id, data={**progress.data, "at": LONG_AGO})
+
+
 def gave_up(run_id: UUID, tries: int) -> None:
     """Count a try that failed for a reason of ours; after `tries` of them a person has to look."""
     with transaction() as session:

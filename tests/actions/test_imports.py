@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import func, select, update
 
-from service import clock, db
+from service import clock, db, queue
 from service.actions import consent, contacts, imports, imports_desk, imports_runs, members, new_members
 from service.actions.imports_file import MAX_ROWS, BadFile
 from service.cli import main
@@ -340,6 +340,56 @@ def test_an_import_that_was_killed_is_carried_on(database: db.Database, monkeypa
         )
         entry = session.scalars(select(AuditEntry).where(AuditEntry.action == "members.imported")).one()
     assert entry.detail["confirmations"] == 500
+
+
+def test_a_big_import_lets_other_chores_in(database: db.Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = sheet(*[f"M{i},,m{i}@example.org,,,,,,," for i in range(350)])
+    me = db.uuid7()
+    run_id = imports_desk.upload(data, "big.csv", me)
+    imports.run_waiting()
+    imports_desk.go_ahead(run_id, me, skip_bad=False)
+    rings: list[str] = []
+    monkeypatch.setattr(queue, "ring", rings.append)
+    monkeypatch.setattr(imports, "BUDGET", -1)
+    assert imports.run_waiting() == 0
+    assert (rings, count(Member)) == (["run_imports"], 0)
+    monkeypatch.setattr(imports, "check_file", lambda *_: 1 / 0)  # what was checked is kept, not looked at again
+    pieces = 0
+    real = imports.write
+
+    def one_piece(*args: Any) -> int:
+        nonlocal pieces
+        pieces += 1
+        return real(*args)
+
+    monkeypatch.setattr(imports, "write", one_piece)
+    monkeypatch.setattr(imports, "BUDGET", 60)
+    assert imports.run_waiting() == 1
+    assert (pieces, count(Member)) == (4, 350)
+
+
+def test_a_worker_that_is_told_to_stop_leaves_it_to_another(
+    database: db.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = sheet(*[f"M{i},,m{i}@example.org,,,,,,," for i in range(250)])
+    me = db.uuid7()
+    run_id = imports_desk.upload(data, "big.csv", me)
+    imports.run_waiting()
+    imports_desk.go_ahead(run_id, me, skip_bad=False)
+    real = imports.write
+
+    def then_stop(*args: Any) -> int:
+        queue.stopping.set()
+        return real(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(imports, "write", then_stop)
+        assert imports.run_waiting() == 0
+    assert count(Member) == imports.PIECE
+    queue.stopping.clear()
+    assert imports.run_waiting() == 1, "at once: it was let go"
+    assert count(Member) == 250
+    assert imports_desk.status(run_id).counts == imports.Counts(imported=250, confirmations=250)
 
 
 def test_of_two_processes_only_one_goes_on(database: db.Database) -> None:
