@@ -63,12 +63,14 @@ class Settings(BaseSettings):
     twilio_api_url: str = TWILIO_API
     twilio_mps: float = Field(default=0, ge=0)
     twilio_concurrency: int = Field(default=16, ge=1, le=500)
+    twilio_per_day: int = Field(default=0, ge=0)
     sendgrid_api_key: str = Field(default="", repr=False)
     sendgrid_from: str = ""
     sendgrid_api_url: str = SENDGRID_API
     sendgrid_webhook_public_key: str = ""
     sendgrid_inbound_public_key: str = ""
     sendgrid_inbound_domain: str = ""
+    sendgrid_per_day: int = Field(default=0, ge=0)
     send_timeout: float = Field(default=10, gt=0, le=60)
     lease_seconds: float = Field(default=60, gt=0, le=3600)
 

@@ -7,6 +7,7 @@ from sqlalchemy import delete, select, update
 
 from service import clock, db, logs, queue
 from service.actions import campaigns, safety, zones
+from service.actions.delivery import tally
 from service.actions.delivery.results import breathe
 from service.models.conversations import Conversation, ConversationState, WebhookEvent
 from service.models.staff import StaffSession
@@ -32,6 +33,7 @@ def run() -> dict[str, int]:
         "finished": campaigns.finish_done,
         "forgotten": _forget_raw,
         "sessions": _old_sessions,
+        "added_up": lambda: tally.fold(clock.now()),
     }
     done = {}
     for name, chore in chores.items():

@@ -52,6 +52,9 @@ class Claimed:
     discreet: bool
     introduced_at: datetime | None
     claim: UUID
+    phone_country: str = ""
+    """Where a text goes; the member's own country may be another."""
+    segments: int = 1
 
 
 @dataclass(slots=True)
@@ -222,6 +225,7 @@ def _claimed(row: Row[Any], claim_id: UUID) -> Claimed:
         discreet=bool(row.discreet),
         introduced_at=row.introduced_at,
         claim=claim_id,
+        phone_country=row.address_country or "",
     )
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from service import config, db, logs, queue
 from service.actions import holds, member_links, outbox
-from service.actions.delivery import pace, results, writing
+from service.actions.delivery import budget, pace, results, writing
 from service.actions.delivery.claims import Claimed, claim, give_back, mark_sending, refuse
 from service.channels import email
 from service.channels.base import EmailRecipient, EmailRequest, Result, Text
@@ -118,6 +118,7 @@ def _written(packs: dict[UUID, writing.Pack], messages: dict[UUID, Message], cla
             continue
         try:
             ready.append(writing.text(packs, messages, c))
+            c.segments = budget.segments_of(ready[-1].body)
         except MissingValue:
             refuse(c, "cannot_render")
         except Exception as error:

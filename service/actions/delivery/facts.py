@@ -27,6 +27,8 @@ AFTER_STOP = ("stopped", "stopped_with_line", "wrong_number_done", "deletion_rec
               "help", "help_menu")  # fmt: skip
 """Our own texts that may still go to somebody who has stopped: the one confirmation, and the answer to HELP. What
 answers START or JOIN is not among them: those lift the stop, and a STOP that comes right behind them must win."""
+WITHOUT_MONEY = (*AFTER_STOP, "channel_stopped", "topic_stopped", "paused", "checkin_1", "checkin_2", "not_adult")
+"""Our own texts that leave although the month's budget is used up: stops, HELP, and answers that name a local line."""
 
 
 def of(session: Session, ids: Sequence[int], now: datetime) -> list[Row[Any]]:
@@ -50,6 +52,7 @@ def of(session: Session, ids: Sequence[int], now: datetime) -> list[Row[Any]]:
             Delivery.id, Delivery.campaign_id, Delivery.message_id, Delivery.member_id, Delivery.address_id,
             Delivery.channel, Delivery.purpose, Delivery.attempts, Delivery.override, Delivery.asks,
             Delivery.direct_to, Address.value.label("address"), Address.introduced_at, Member.first_name,
+            Address.country.label("address_country"), _needs_no_money().label("needs_no_money"),
             Member.locale, Member.time_zone, Member.country, Member.discreet, Member.held_at, Member.paused_until,
             Member.window_from, Member.window_to, Member.weekly_cap, Member.loss_on,
             Subscription.state.label("subscription_state"), Subscription.paused_until.label("topic_paused_until"),
@@ -106,6 +109,14 @@ def _left_circle() -> ColumnElement[bool]:
         CircleMembership.left_at.is_(None),
     )
     return and_(Campaign.circle_id.is_not(None), ~belongs)
+
+
+def _needs_no_money() -> ColumnElement[bool]:
+    """SQL: whether a message leaves whatever the budget says."""
+    return or_(
+        Delivery.purpose.in_([Purpose.SAFETY, Purpose.PAGE]),
+        and_(Delivery.purpose == Purpose.ANSWER, Message.template.in_(WITHOUT_MONEY)),
+    )
 
 
 def _refusal_of_single() -> ColumnElement[str | None]:

@@ -13,9 +13,10 @@ from sqlalchemy.orm import Session
 
 from service import config
 from service.actions import zones
+from service.actions.delivery import budget
 from service.actions.delivery.history import History
 from service.actions.delivery.rules import cap_opens, next_opening
-from service.models.campaigns import CampaignKind, CampaignState
+from service.models.campaigns import CampaignKind, CampaignState, Purpose
 from service.models.content import StoryState
 from service.models.gatherings import SessionState
 from service.models.members import SubscriptionState
@@ -39,12 +40,13 @@ class Verdict:
 def judge(session: Session, rows: Sequence[Row[Any]], now: datetime) -> list[tuple[Row[Any], Verdict | None]]:
     """Each row of a batch, in its order, with what keeps it from leaving now; None when nothing does."""
     history = History(session, [row for row in rows if row.campaign_id is not None], now)
+    limits = budget.limits(session, now)
     judged = []
     for row in rows:
         if row.campaign_id is None:
-            verdict = Verdict(row.refused) if row.refused else None
+            verdict = Verdict(row.refused) if row.refused else _limited(row, limits, now)
         else:
-            verdict = verdict_on(row, history, now)
+            verdict = verdict_on(row, history, now) or _limited(row, limits, now)
             if verdict is None:
                 history.leaves(row)  # the next one of this member in the batch is judged as if this had gone
         judged.append((row, verdict))
@@ -126,6 +128,18 @@ def _not_yet(row: Row[Any], history: History, now: datetime) -> Verdict | None:
     if history.question_open_until(row, leaving=True):
         return _later(row, "open_question", now + SOON)
     return None
+
+
+def _limited(row: Row[Any], limits: budget.Limits, now: datetime) -> Verdict | None:
+    """The month's budget and the sender's day. --now does not lift these, and an answer weeks later is none."""
+    refused = limits.refusal(row)
+    if refused is None:
+        return None
+    reason, ends = refused
+    if row.purpose in (Purpose.ANSWER, Purpose.TEST):
+        return Verdict(reason)
+    again = min(ends, now + budget.LOOK_AGAIN)
+    return Verdict(reason, due=again) if row.campaign_id is None else _later(row, reason, again)
 
 
 def _later(row: Row[Any], reason: str, due: datetime) -> Verdict:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from service import clock, logs
 from service.actions import consent, holds
+from service.actions.delivery import tally
 from service.actions.delivery.results import OPEN, rank, remember
 from service.channels.base import Outcome
 from service.channels.errors import remedy
@@ -60,6 +61,7 @@ def apply_receipts(session: Session, receipts: Iterable[Receipt]) -> int:
     moved += _settle_requests(session, requests, now)
     remember(session, opened, now)
     _consequences(session, known, best, now)
+    tally.add_receipts(session, {i: (r.state, r.code or "") for i, r in best.items()})
     return moved
 
 

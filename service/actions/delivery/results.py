@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from service import clock, db, logs
 from service.actions import consent, holds
+from service.actions.delivery import budget, tally
 from service.actions.delivery.claims import Claimed
 from service.actions.delivery.rules import MAX_ATTEMPTS, backoff
 from service.actions.delivery.writing import STOP_LINE_EVERY
@@ -83,6 +84,21 @@ def _record(session: Session, results: list[Result], claimed: dict[int, Claimed]
         elif result.outcome == Outcome.CONFIGURATION:
             _stop_and_tell(session, claimed[result.delivery_id], result)
     remember(session, [r.delivery_id for r in results if r.outcome == Outcome.ACCEPTED], now)
+    _count(session, results, claimed, now)
+
+
+def _count(session: Session, results: list[Result], claimed: dict[int, Claimed], now: datetime) -> None:
+    """For budgets, daily limits and operators. What may have left counts as well: it may cost as much.
+
+    Last in the transaction: all workers add to the same few rows.
+    """
+    went = [claimed[r.delivery_id] for r in results if r.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN)]
+    budget.use(session, [budget.Left(c.channel, c.phone_country, c.to, c.segments) for c in went], now)
+    keys = []
+    for r in results:
+        c = claimed[r.delivery_id]
+        keys.append((tally.queue_of(c.channel, c.purpose), str(r.outcome), r.code or ""))
+    tally.add(session, tally.count(keys), now)
 
 
 def _accept(session: Session, results: list[Result], now: datetime) -> None:
