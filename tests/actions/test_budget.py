@@ -144,7 +144,7 @@ def test_at_the_limit_safety_stop_and_help_leave_all_the_same() -> None:
     say(ana, "risk_answer", Purpose.SAFETY)
     say(ana, "stopped", everything=True)
     say(ana, "help")
-    say(ana, "checkin_1")
+    say(ana, "checkin_1", when="today")
     say(ana, "me_too_noted")
     with db.transaction() as session:
         outbox.write(session, session.get_one(Member, ana.id), SMS, "I read this. How is today?")
