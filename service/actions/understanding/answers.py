@@ -8,6 +8,8 @@ from service.actions.understanding.lexicon import lexicon
 from service.actions.understanding.normalise import Text
 from service.actions.understanding.patterns import Hit
 
+_SURE = -3.0
+"""The log odds below which the likeliest answer is not taken for one."""
 _BUT = re.compile(r" (?:but|pero|however|aunque|though|sino|except|actually|wait|correction|mejor dicho) ")
 
 
@@ -28,7 +30,7 @@ def read_rsvp(text: Text, *, guess: bool = True) -> tuple[Rsvp, list[str]]:
         options = list(Rsvp)
         weighed = weights.scores(text.words, *(f"rsvp {option}" for option in options))
         best = max(range(len(options)), key=weighed.__getitem__)
-        return options[best], ["weight of words: answer"]
+        return (options[best], ["weight of words: answer"]) if weighed[best] > _SURE else (Rsvp.UNCLEAR, [])
     return answer, sorted({hit.rule.name for hit in hits})
 
 

@@ -145,7 +145,7 @@ def _lowered(before: str, said: str, sentence: str, words: str, marks: frozenset
         still = around["present"].search(around["recovered"].sub("", words))
         if around["recovered"].search(words) or (around["past"].search(sentence) and not still):
             return "past"
-    if not own and "danger" not in marks and (around["lost"].search(before) or around["subject"].search(before)):
+    if not own and not {"danger", "safety"} & marks and (around["lost"].search(before) or around["subject"].search(before)):
         return "someone else" if "medical" not in marks or around["lost"].search(before) else ""
     if around["joke"].search(words) and not around["serious"].search(words):
         return "jest"
