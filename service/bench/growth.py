@@ -45,14 +45,14 @@ def freeze(world: World) -> list[Figure]:
 
 def memory(world: World) -> list[Figure]:
     """The row of the worker's memory: in the smallest and in the largest campaign."""
-    small, large = (_at(world, n, sending=True) for n in (world.sizes.growth[0], world.sizes.growth[-1]))
+    sizes = dict.fromkeys((world.sizes.growth[0], world.sizes.growth[-1]))
     beside = "the same worker before the campaign"
     return [
         Figure(
             "memory", world.database, f"at most, {p.recipients:,} texts", p.worker_memory / MEGABYTE, "MB", beside,
             p.idle_memory / MEGABYTE, WORKER_MEMORY, at_least=False,
         )
-        for p in (small, large)
+        for p in (_at(world, recipients, sending=True) for recipients in sizes)
     ]  # fmt: skip
 
 

@@ -72,6 +72,7 @@ def _post_office(count: int, path: str) -> float:
     conf: Any = importlib.import_module("django.conf")
     conf.settings.configure(
         INSTALLED_APPS=["django.contrib.contenttypes", "post_office"],
+        TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates"}],
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": path}},
         EMAIL_BACKEND="post_office.EmailBackend",
         POST_OFFICE={

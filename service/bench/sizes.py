@@ -34,6 +34,6 @@ QUICK = Sizes(
     calls=4_000, few=800, replies=10, replies_per_second=5,
 )  # fmt: skip
 TINY = Sizes(
-    both=120, crowd=150, growth=(150, 200), slow_seconds=0.6, slow_lines=(8,), calls=60, few=20, replies=3,
+    both=120, crowd=150, growth=(150,), slow_seconds=0.6, slow_lines=(8,), calls=60, few=20, replies=3,
     replies_per_second=10,
 )  # fmt: skip
