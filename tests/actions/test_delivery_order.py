@@ -1,0 +1,364 @@
+"""The delivery engine in any order of events: workers claim, stall and die, receipts come late, doubled and mixed up,
+members stop and start, coordinators pause and cancel, the sweep runs whenever it likes.
+
+A provider that remembers everything stands beside it. What must hold: nobody gets a second copy, nothing is sent after
+a stop was committed, final states never go back, and in the end every message has an end.
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from sqlalchemy import select, text, update
+
+from service import clock, db
+from service.actions import campaigns, consent, holds
+from service.actions.delivery import Receipt, apply_receipts, claims, sweep, sweeping
+from service.actions.delivery.claims import Claimed
+from service.actions.delivery.results import record
+from service.channels.base import Outcome, Result
+from service.config import Settings
+from service.models.campaigns import RANK, Campaign, CampaignKind, CampaignState, DeliveryState
+from service.models.conversations import WebhookEvent
+from service.models.members import Member
+from tests.actions.engine import EMAIL, QUEUES, Provider, rows, start
+from tests.flows.world import add_member
+
+BEGIN = datetime(2026, 5, 5, 15, tzinfo=UTC)
+NOT_LEFT = [Outcome.RETRY, Outcome.TOMORROW, Outcome.FAILED, Outcome.UNREACHABLE, Outcome.STOPPED,
+            Outcome.CONFIGURATION, Outcome.UNKNOWN]  # fmt: skip
+RECEIPTS = [DeliveryState.ACCEPTED, DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.UNDELIVERED,
+            DeliveryState.FAILED, DeliveryState.BOUNCED, DeliveryState.COMPLAINED]  # fmt: skip
+TIMEOUT = timedelta(seconds=10)
+OPEN = (DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.UNKNOWN)
+picks = st.integers(0, 1000)
+
+
+@dataclass
+class Worker:
+    """A process in the middle of something: what it has claimed, marked, sent and not yet written down."""
+
+    claimed: dict[int, Claimed]
+    marked: dict[int, datetime] = field(default_factory=dict)
+    left: dict[int, str] = field(default_factory=dict)
+
+
+class Engine(RuleBasedStateMachine):
+    """Everything that can happen, one step at a time."""
+
+    fresh: Callable[[], None]
+    provider: Provider
+
+    @initialize()
+    def begin(self) -> None:
+        self.fresh()
+        self._at(BEGIN)
+        self.provider.copies.clear()
+        self.provider.texts.clear()
+        self.workers: list[Worker] = []
+        self.stopped: set[UUID] = set()
+        self.held: set[UUID] = set()
+        self.seen: dict[int, DeliveryState] = {}
+        self.request_of: dict[int, UUID] = {}
+        self.heard: set[int] = set()
+        self.members = [
+            add_member(f"M{n}", f"+1202555012{n}", f"m{n}@example.org", both_channels=True) for n in range(3)
+        ]
+        self.campaigns = [start(CampaignKind.STORY, "One.", mail="One."), start(CampaignKind.TOOL, "Two.", mail="Two.")]
+        self.member_of = {row.id: row.member_id for row in rows()}
+        self.campaign_of = {row.id: row.campaign_id for row in rows()}
+        assert len(self.member_of) == 12
+
+    def _at(self, moment: datetime) -> None:
+        clock._frozen = moment
+
+    def _state(self, campaign_id: UUID | None) -> CampaignState:
+        with db.reading() as session:
+            found = session.scalar(select(Campaign.state).where(Campaign.id == campaign_id))
+        assert found is not None
+        return found
+
+    # Workers
+
+    @rule(queue=st.sampled_from(QUEUES[1:]), limit=st.integers(1, 5))
+    def claim(self, queue: str, limit: int) -> None:
+        batch = claims.claim(queue, limit)
+        for c in batch.claimed:
+            assert self.provider.copies[c.id] == 0, "claimed although it has left"
+        if batch.claimed:
+            self.workers.append(Worker({c.id: c for c in batch.claimed}))
+
+    @rule(pick=picks, most=st.integers(1, 3))
+    def mark(self, pick: int, most: int) -> None:
+        if worker := self._worker(pick):
+            self._mark(worker, [c for i, c in worker.claimed.items() if i not in worker.marked][:most])
+
+    def _mark(self, worker: Worker, wanted: list[Claimed]) -> None:
+        request = db.uuid7() if wanted and wanted[0].channel == EMAIL else None
+        for delivery_id in claims.mark_sending(wanted, request):
+            member_id, campaign_id = self.member_of[delivery_id], self.campaign_of[delivery_id]
+            assert member_id not in self.stopped, "about to leave after a stop"
+            assert member_id not in self.held, "about to leave under a flag"
+            assert self._state(campaign_id) == CampaignState.SENDING
+            worker.marked[delivery_id] = clock.now()
+            if request:
+                self.request_of[delivery_id] = request
+
+    @rule(pick=picks, which=picks)
+    def leave(self, pick: int, which: int) -> None:
+        """The bytes leave. A worker never begins a request that could outlive its lease."""
+        if worker := self._worker(pick):
+            ready = [i for i, at in worker.marked.items() if i not in worker.left and clock.now() <= at + TIMEOUT]
+            if ready:
+                self._leave(worker, ready[which % len(ready)])
+
+    def _leave(self, worker: Worker, delivery_id: int) -> None:
+        c = worker.claimed[delivery_id]
+        body = "One." if self.campaign_of[delivery_id] == self.campaigns[0] else "Two."
+        worker.left[delivery_id] = self.provider.take(c, f"{body}\n{self.footer(c)}")
+
+    def footer(self, c: Claimed) -> str:
+        """The last line of a text, as it was when it left."""
+        if c.introduced_at is None:
+            return "Hearthline. Msg & data rates may apply. Reply STOP to stop, HELP for help."
+        return "- Hearthline"
+
+    @rule(pick=picks, which=picks, answered=st.booleans(), outcome=st.sampled_from(NOT_LEFT))
+    def record(self, pick: int, which: int, answered: bool, outcome: Outcome) -> None:
+        """The worker writes down what became of one, however late."""
+        worker = self._worker(pick)
+        if not worker or not worker.marked:
+            return
+        delivery_id = sorted(worker.marked)[which % len(worker.marked)]
+        c = worker.claimed[delivery_id]
+        if sid := worker.left.get(delivery_id):
+            result = Result(delivery_id, Outcome.ACCEPTED if answered else Outcome.UNKNOWN, provider_id=sid * answered)
+        else:
+            result = Result(delivery_id, outcome, code="21610" if outcome == Outcome.STOPPED else "x")
+            if outcome == Outcome.STOPPED and c.member_id:
+                self.stopped.add(c.member_id)
+        record([result], worker.claimed)
+        if c.member_id in self.stopped and result.outcome == Outcome.STOPPED:
+            self._stop_everything(c.member_id)
+        del worker.marked[delivery_id]
+
+    def _stop_everything(self, member_id: UUID | None) -> None:
+        """The provider's stop is about one channel; the model knows only whole stops."""
+        with db.transaction() as session:
+            consent.stop(session, session.get_one(Member, member_id), source="the model")
+
+    @rule(pick=picks)
+    def crash(self, pick: int) -> None:
+        if worker := self._worker(pick):
+            self.workers.remove(worker)
+
+    @rule(pick=picks)
+    def give_back(self, pick: int) -> None:
+        if worker := self._worker(pick):
+            claims.give_back(list(worker.claimed.values()))
+            self.workers.remove(worker)
+
+    def _worker(self, pick: int) -> Worker | None:
+        return self.workers[pick % len(self.workers)] if self.workers else None
+
+    # The provider
+
+    @rule(which=picks, state=st.sampled_from(RECEIPTS), times=st.integers(1, 2), named=st.booleans())
+    def receipt(self, which: int, state: DeliveryState, times: int, named: bool) -> None:
+        left = sorted(self.provider.copies)
+        if not left:
+            return
+        delivery_id = left[which % len(left)]
+        if state == DeliveryState.COMPLAINED:
+            member_id = self.member_of[delivery_id]
+            self.stopped.add(member_id) if member_id else None
+        for _ in range(times):
+            self._receipt(delivery_id, state)
+        if state == DeliveryState.COMPLAINED:
+            self._stop_everything(self.member_of[delivery_id])
+
+    def _receipt(self, delivery_id: int, state: DeliveryState) -> None:
+        request = self.request_of.get(delivery_id)
+        if request:  # an event settles its whole request: the provider took all of it
+            self._take_all(request)
+        self.heard.add(delivery_id)
+        with db.transaction() as session:
+            apply_receipts(session, [Receipt(state, clock.now(), delivery_id, request_id=request)])
+
+    def _take_all(self, request: UUID) -> None:
+        for worker in self.workers:
+            for i, c in worker.claimed.items():
+                if self.request_of.get(i) == request and i in worker.marked and i not in worker.left:
+                    worker.left[i] = self.provider.take(c)
+        for i, r in self.request_of.items():
+            if r == request and not self.provider.copies[i]:
+                self.provider.copies[i] = 1
+
+    @rule()
+    def sweep(self) -> None:
+        """A request is over when its time-out is; and whatever an email provider took, it has told within the grace."""
+        for delivery_id in sorted(self.request_of):
+            if self.provider.copies[delivery_id] and delivery_id not in self.heard:
+                self._receipt(delivery_id, DeliveryState.ACCEPTED)
+        sweep()
+
+    @rule(seconds=st.sampled_from([1, 30, 61, 130, 1000, 90_000]))
+    def wait(self, seconds: int) -> None:
+        self._at(clock.now() + timedelta(seconds=seconds))
+        with db.transaction() as session:  # other people's events keep coming in
+            event = WebhookEvent(provider="sendgrid", event_id=str(db.uuid7()), kind="email_event",
+                                 received_at=clock.now(), processed_at=clock.now(), attempts=0)  # fmt: skip
+            session.add(event)
+
+    # People
+
+    @rule(which=picks)
+    def stop(self, which: int) -> None:
+        member = self.members[which % 3]
+        self._stop_everything(member.id)
+        self.stopped.add(member.id)
+
+    @rule(which=picks)
+    def flag(self, which: int) -> None:
+        member = self.members[which % 3]
+        with db.transaction() as session:
+            session.execute(update(Member).where(Member.id == member.id).values(held_at=clock.now()))
+            holds.take_back(session, [member.id])
+        self.held.add(member.id)
+
+    @rule(which=picks)
+    def clear(self, which: int) -> None:
+        member = self.members[which % 3]
+        with db.transaction() as session:
+            session.execute(update(Member).where(Member.id == member.id).values(held_at=None))
+            claims.release(session, member.id, "held")
+        self.held.discard(member.id)
+
+    @rule(which=st.integers(0, 1))
+    def pause(self, which: int) -> None:
+        if self._state(self.campaigns[which]) == CampaignState.SENDING:
+            campaigns.pause(self.campaigns[which])
+
+    @rule(which=st.integers(0, 1))
+    def resume(self, which: int) -> None:
+        if self._state(self.campaigns[which]) == CampaignState.PAUSED:
+            campaigns.resume(self.campaigns[which])
+
+    @rule(really=st.integers(0, 9))
+    def cancel(self, really: int) -> None:
+        if really == 0 and self._state(self.campaigns[1]) != CampaignState.CANCELLED:
+            campaigns.cancel(self.campaigns[1])
+
+    # What holds
+
+    @invariant()
+    def nobody_gets_a_second_copy(self) -> None:
+        assert not [i for i, count in self.provider.copies.items() if count > 1]
+
+    @invariant()
+    def final_states_never_go_back(self) -> None:
+        if not hasattr(self, "seen"):
+            return
+        for row in rows():
+            before = self.seen.get(row.id)
+            if before is not None and before not in OPEN:
+                assert RANK[row.state] >= RANK[before], f"{before} became {row.state}"
+            self.seen[row.id] = row.state
+            if self.provider.copies[row.id]:
+                assert row.state not in (DeliveryState.QUEUED, DeliveryState.SKIPPED), "it left, and we do not know it"
+
+    def teardown(self) -> None:
+        if not hasattr(self, "seen"):
+            return
+        try:
+            self._to_the_end()
+        finally:
+            clock._frozen = None
+
+    def _to_the_end(self) -> None:
+        """Everybody comes back to work: then every message gets its end."""
+        self.workers.clear()
+        for which in range(3):
+            self.clear(which)
+        for which in range(2):
+            self.resume(which)
+        for _ in range(30):
+            self.wait(1000)
+            self.sweep()
+            for name in QUEUES:
+                for c in claims.claim(name, 20).claimed:
+                    worker = Worker({c.id: c})
+                    self._mark(worker, [c])
+                    if worker.marked:
+                        self._leave(worker, c.id)
+                        record([Result(c.id, Outcome.ACCEPTED, provider_id=worker.left[c.id])], worker.claimed)
+            if not any(row.state in OPEN for row in rows()):
+                break
+            self._at(clock.now() + timedelta(hours=5))
+        self.nobody_gets_a_second_copy()
+        self.final_states_never_go_back()
+        for row in rows():
+            assert row.state not in OPEN, f"{row.channel} {row.state} {row.reason} is still open"
+            left = self.provider.copies[row.id] == 1
+            assert left == (row.sent_at is not None), f"{row.channel} {row.state}: left {left}"
+
+
+def run(fresh: Callable[[], None], monkeypatch: pytest.MonkeyPatch, examples: int, steps: int) -> None:
+    provider = Provider()
+    monkeypatch.setattr(sweeping, "twilio", lambda: provider)
+    parts: dict[str, Any] = {"fresh": staticmethod(fresh), "provider": provider}
+    machine = type("Engine", (Engine,), parts)
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+CALM = {"daily_cap": 0, "weekly_cap": 0, "sending_window": "00:00-24:00"}
+
+
+def test_any_order_on_sqlite(
+    sqlite_template: Path, tmp_path: Path, configure: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "engine.db"
+    configure(database_url=f"sqlite:///{path}", **CALM)
+
+    def fresh() -> None:
+        db.dispose()
+        for old in tmp_path.glob("engine.db*"):
+            old.unlink()
+        shutil.copy(sqlite_template, path)
+        db.connect()
+
+    try:
+        run(fresh, monkeypatch, examples=20, steps=30)
+    finally:
+        db.dispose()
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_any_order_on_postgresql(
+    database: db.Database, configure: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(**CALM)
+    kept = {"system_values", "zones", "alembic_version"}
+    names = ", ".join(sorted(set(db.Base.metadata.tables) - kept))
+
+    def fresh() -> None:
+        with db.transaction() as session:
+            session.execute(text(f"TRUNCATE {names} CASCADE"))
+
+    run(fresh, monkeypatch, examples=5, steps=25)
