@@ -9,8 +9,10 @@ from sqlalchemy.orm import Session, selectinload
 from service import clock, config, db
 from service.actions import audience as audiences
 from service.actions import audit
-from service.errors import Conflict, NotFound
+from service.errors import Conflict, Invalid, NotFound
 from service.models.campaigns import Campaign, CampaignContent, CampaignKind, CampaignState
+from service.models.content import Story, Tool
+from service.models.gatherings import Circle, GroupSession
 from service.models.members import ChannelName, Topic
 
 
@@ -65,6 +67,7 @@ def create(draft: Draft, *, coordinator_id: UUID | None = None, actor: str = "sy
     now = clock.now()
     with db.transaction() as session:
         campaign = Campaign(id=db.uuid7(), created_by=coordinator_id, created_at=now, updated_at=now)
+        _require_known(session, draft)
         _apply(campaign, draft)
         session.add(campaign)
         session.flush()
@@ -81,6 +84,7 @@ def update(campaign_id: UUID, draft: Draft, *, actor: str = "system", noted: boo
         campaign = get(session, campaign_id, lock=True)
         if campaign.state != CampaignState.DRAFT:
             raise Conflict("This campaign is on its way and can no longer be edited. Copy it to change it.")
+        _require_known(session, draft)
         _apply(campaign, draft)
         campaign.updated_at = clock.now()
         if noted:
@@ -105,6 +109,22 @@ def _apply(campaign: Campaign, draft: Draft) -> None:
         )
         row.subject, row.body = content.subject.strip()[:200], content.body.strip()
         campaign.contents.append(row)
+
+
+def _require_known(session: Session, draft: Draft) -> None:
+    """Raise Invalid where a draft names something that is not there, or the same words twice."""
+    named: tuple[tuple[str, type[db.Base], UUID | None], ...] = (
+        ("circle_id", Circle, draft.circle_id),
+        ("session_id", GroupSession, draft.session_id),
+        ("story_id", Story, draft.story_id),
+        ("tool_id", Tool, draft.tool_id),
+    )
+    for name, model, id_ in named:
+        if id_ is not None and session.get(model, id_) is None:
+            raise Invalid(f"There is no such {name.removesuffix('_id')}. Choose another one.", field=name)
+    places = [(content.channel, content.language) for content in draft.contents]
+    if len(set(places)) < len(places):
+        raise Invalid("Give the words for each channel and language once.", field="contents")
 
 
 def copy(campaign_id: UUID, *, coordinator_id: UUID | None = None, actor: str = "system") -> UUID:
