@@ -235,7 +235,7 @@ def test_what_is_set_is_shown_with_its_variable_and_no_secret(admin: FlaskClient
     assert "12 Lantern Lane, Willowbrook" in organisation
     assert "ORG_POSTAL_ADDRESS" in organisation
     assert "http://localhost:8000/webhooks/twilio/message" in providers
-    assert "set SENDGRID_WEBHOOK_PUBLIC_KEY" in providers
+    assert "SENDGRID_WEBHOOK_PUBLIC_KEY" in providers
     assert providers.count("never, or not in 30 days") == 3
     for secret in ("1" * 32, "SG.for-tests", "a-secret-for-tests-only"):
         assert secret not in organisation + providers
