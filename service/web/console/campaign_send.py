@@ -14,6 +14,7 @@ from wtforms.validators import Optional
 from service import clock, config, db
 from service.actions import access, campaigns
 from service.actions import audience as audiences
+from service.actions.delivery import budget
 from service.errors import DomainError, Invalid, NotFound
 from service.models.campaigns import Campaign, CampaignState, Schedule
 from service.models.gatherings import Circle
@@ -176,7 +177,7 @@ def _review_page(session: Session, campaign: Campaign, form: SendForm) -> str:
         circle=session.get(Circle, campaign.circle_id) if campaign.circle_id else None,
         expected=campaigns.expected_replies(session, campaign.kind, reach.people, begin),
         found=campaigns.previews(session, campaign, None, _first_language(campaign)),
-        notes=notes(session, campaign),
+        notes=notes(session, campaign), budgets=[s for s in budget.standings(session) if s.limit is not None],
     )  # fmt: skip
 
 

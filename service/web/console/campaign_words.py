@@ -73,6 +73,8 @@ WAITING: dict[str, str] = {
     "held": "rest under an open safety flag; theirs waits for a person to clear it",
     "circle_rests": "are in a circle that rests; theirs waits for a person",
     "paused": "are taking a break; theirs waits until it is over",
+    "budget": "wait because this month's budget for texts there is used up; an administrator can raise it in Settings",
+    "sender_cap": "wait for tomorrow: today's limit of our sender is reached",
 }
 """Why a message waits, as the end of "3 members …"."""
 

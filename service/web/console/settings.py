@@ -13,7 +13,7 @@ from service.actions import team
 from service.errors import Conflict, Invalid
 from service.models.staff import Coordinator, Role
 from service.web.auth import me, role, signed_in
-from service.web.console import rota, settings_more
+from service.web.console import budgets, deliveries, rota, settings_more
 from service.web.forms import HearthForm, put_error
 
 bp = Blueprint("settings", __name__, url_prefix="/console/settings")
@@ -30,6 +30,8 @@ TABS = (
     ("settings.replies", "Replies", None),
     ("settings.organisation", "Organisation", None),
     ("settings.providers", "Providers", ("admin", "safeguarding")),
+    ("settings.deliveries", "Deliveries", ("admin",)),
+    ("settings.budgets", "Budgets", ("admin",)),
     ("settings.trail", "Audit trail", ("admin", "safeguarding")),
 )
 
@@ -159,5 +161,11 @@ for _rule, _view, _methods in (
     ("/organisation", settings_more.organisation, ["GET"]),
     ("/providers", settings_more.providers, ["GET"]),
     ("/audit", settings_more.trail, ["GET"]),
+    ("/deliveries", deliveries.deliveries, ["GET"]),
+    ("/deliveries/live", deliveries.deliveries_live, ["GET"]),
+    ("/deliveries/again", deliveries.send_again, ["POST"]),
+    ("/deliveries/sent", deliveries.count_as_sent, ["POST"]),
+    ("/budgets", budgets.budgets, ["GET"]),
+    ("/budgets", budgets.set_budget, ["POST"]),
 ):
     bp.add_url_rule(_rule, view_func=_view, methods=_methods)
