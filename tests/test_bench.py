@@ -50,7 +50,10 @@ def test_every_row_is_measured_and_nothing_configured_is_touched(database: str, 
     for row in ("texts", "slow", "emails", "webhooks", "events", "answers", "freeze"):
         assert any(figure["row"] == row and figure["ceiling"] for figure in figures), f"{row} has no ceiling beside it"
     assert "NEVER CAME" not in json.dumps(figures)
-    assert any("ix_deliveries_due" in line for plan in found["plans"] for line in plan["lines"])
+    plans = [line for plan in found["plans"] for line in plan["lines"]]
+    assert plans
+    if database == "sqlite":  # PostgreSQL reads so small a table whole
+        assert any("ix_deliveries_due" in line for line in plans)
 
     assert all(figure["what"] in done.stdout for figure in figures)
     text = page.read_text()
