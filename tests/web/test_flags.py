@@ -19,7 +19,7 @@ from tests.web.conftest import Enter
 from tests.web.desk import ANA, BEN
 from tests.web.pages import form_token, path_of, submit
 
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+pytestmark = [pytest.mark.parametrize("database", ["sqlite"], indirect=True), pytest.mark.usefixtures("valkey")]
 
 CRISIS = "I want to kill myself tonight"
 

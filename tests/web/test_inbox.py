@@ -19,7 +19,7 @@ from tests.web.conftest import Enter
 from tests.web.desk import ANA, BEN
 from tests.web.pages import form_token
 
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+pytestmark = [pytest.mark.parametrize("database", ["sqlite"], indirect=True), pytest.mark.usefixtures("valkey")]
 
 
 def post(client: FlaskClient, conversation: Conversation, act: str, **data: object):  # type: ignore[no-untyped-def]

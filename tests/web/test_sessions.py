@@ -21,7 +21,7 @@ from tests.web.conftest import Enter
 from tests.web.desk import ANA, BEN
 from tests.web.pages import submit
 
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+pytestmark = [pytest.mark.parametrize("database", ["sqlite"], indirect=True), pytest.mark.usefixtures("valkey")]
 
 CIRCLE = {
     "name": "Small Hours", "slug": "small-hours", "keyword": "hours", "theme": "Sleep", "description": "For the tired.",

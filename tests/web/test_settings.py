@@ -19,7 +19,7 @@ from tests.web.conftest import Enter
 from tests.web.desk import ANA
 from tests.web.pages import PASSWORD, path_of, submit
 
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+pytestmark = [pytest.mark.parametrize("database", ["sqlite"], indirect=True), pytest.mark.usefixtures("valkey")]
 
 NEW = {"email": "Wren@Example.org", "name": "Wren Castillo", "role": "coordinator"}
 

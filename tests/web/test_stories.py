@@ -14,7 +14,7 @@ from tests.web.conftest import Enter
 from tests.web.desk import ANA
 from tests.web.pages import path_of, submit
 
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+pytestmark = [pytest.mark.parametrize("database", ["sqlite"], indirect=True), pytest.mark.usefixtures("valkey")]
 
 STORY = {
     "title": "Small mornings", "about": "grief", "topics": "grief, family", "language": "en", "author": "",

@@ -40,6 +40,7 @@
       const box = form.closest("details");
       if (box) box.open = true;
     }
+    if (area.value) store((s) => s.setItem(form.dataset.draft, area.value)); // refused by the server, so not sent
     area.addEventListener("input", () => store((s) => area.value ? s.setItem(form.dataset.draft, area.value) : s.removeItem(form.dataset.draft)));
     form.addEventListener("submit", () => store((s) => s.removeItem(form.dataset.draft)));
   });
