@@ -12,7 +12,7 @@ from sqlalchemy import func, literal, select, union_all
 from sqlalchemy.orm import Session
 
 from service import clock, config
-from service.actions.delivery import pace, tally
+from service.actions.delivery import pace, results, tally
 from service.models.campaigns import KIND_PRIORITY, PRIORITY, Delivery, DeliveryState, Purpose
 from service.models.conversations import Flag, WebhookEvent
 from service.models.members import ChannelName
@@ -94,7 +94,7 @@ def open_now(session: Session) -> dict[tuple[ChannelName, DeliveryState], int]:
     open_ = (DeliveryState.SENDING, DeliveryState.UNKNOWN)
     rows = session.execute(
         select(Delivery.channel, Delivery.state, func.count())
-        .where(Delivery.state.in_(open_))
+        .where(results.OPEN_ROWS)
         .group_by(Delivery.channel, Delivery.state)
     )
     found = {(channel, state): 0 for channel in ChannelName for state in open_}

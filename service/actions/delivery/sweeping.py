@@ -18,7 +18,7 @@ from service import clock, config, db, logs, queue
 from service.actions.delivery import writing
 from service.actions.delivery.draining import twilio
 from service.actions.delivery.receipts import Receipt, apply_receipts
-from service.actions.delivery.results import AFRESH, breathe
+from service.actions.delivery.results import AFRESH, OPEN_ROWS, breathe
 from service.actions.delivery.rules import MAX_ATTEMPTS
 from service.channels.base import SendError
 from service.channels.errors import outcome_of_code
@@ -58,7 +58,7 @@ def _expire(now: datetime) -> int:
     with db.transaction() as session:
         result = session.execute(
             update(Delivery)
-            .where(Delivery.state == DeliveryState.SENDING, Delivery.claimed_until < now)
+            .where(OPEN_ROWS, Delivery.state == DeliveryState.SENDING, Delivery.claimed_until < now)
             .values(state=DeliveryState.UNKNOWN, updated_at=now)
             .execution_options(synchronize_session=False)
         )
@@ -68,6 +68,7 @@ def _expire(now: datetime) -> int:
 def _unknown(now: datetime, channel: ChannelName, grace: timedelta) -> tuple[Any, ...]:
     """SQL: open for longer than the grace, and out of every worker's hands."""
     return (
+        OPEN_ROWS,
         Delivery.state == DeliveryState.UNKNOWN,
         Delivery.channel == channel,
         Delivery.sending_at < now - grace,

@@ -135,6 +135,7 @@ def _overdue(now: datetime) -> ColumnElement[bool]:
     texts = timedelta(seconds=graces.unknown_grace_sms) + SETTLING
     mails = timedelta(seconds=graces.unknown_grace_email) + SETTLING
     return and_(
+        results.OPEN_ROWS,
         Delivery.state == DeliveryState.UNKNOWN,
         or_(Delivery.claimed_until.is_(None), Delivery.claimed_until < now),
         or_(
