@@ -1,8 +1,10 @@
 """`hearthline bench`: measure the speed of everything, on databases that are made for it and removed again."""
 
 import json
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 
 import click
 from tqdm import tqdm
@@ -37,6 +39,7 @@ def bench(
     not touched. The full run takes most of an hour and up to 15 GB of disk; --quick a few minutes.
     """
     chosen = _rows(rows)
+    signal.signal(signal.SIGTERM, _told_to_stop)
     databases = DATABASES if database == "both" else (database,)
     sizes = TINY if tiny else QUICK if quick else FULL
     # A line for each figure as it comes, above the bar; the whole table in the end.
@@ -58,6 +61,11 @@ def bench(
         json_file.write_text(json.dumps(run.as_json(), indent=1) + "\n", "utf-8")
     if write:
         report.write(run, write)
+
+
+def _told_to_stop(_: int, __: FrameType | None) -> None:
+    """End as after Ctrl-C: the children stop, and what was made for the bench is removed."""
+    raise SystemExit(143)
 
 
 def _rows(named: str) -> list[str]:
