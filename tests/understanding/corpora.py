@@ -1,7 +1,7 @@
 """Reads the labelled sets in tests/corpora, and says which lines were never looked at while rules were written.
 
-Half of the lines of rounds 3 to 5 (by a hash of the text) is held out: neither rules nor weights were made from it, and the
-goals are measured on it. All the rest was tuned on.
+Half of the lines of rounds 3 to 5 (by a hash of the text) is held out: neither rules nor weights were made from it, and
+the goals are measured on it. All the rest was tuned on.
 """
 
 import hashlib

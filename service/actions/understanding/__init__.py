@@ -26,7 +26,7 @@ from service.actions.understanding.lexicon import lexicon, use_rules
 from service.actions.understanding.normalise import Text, normalise
 from service.actions.understanding.risk import in_doubt, judge
 from service.actions.understanding.second_opinion import ask, use_model
-from service.actions.understanding.stop import read_request
+from service.actions.understanding.stop import Request, read_request
 
 __all__ = [
     "Confirm",
@@ -68,6 +68,8 @@ def understand(
         )
     risk, reasons = judge(ready, context, question is Question.SAFETY)
     request = read_request(ready)
+    if risk is not Risk.NONE and request.reasons == ("weight of words: stop",):
+        request = Request(weak=True, reasons=request.reasons)  # sorrow is not taken for a stop on weight alone
     template = is_automatic(ready)
     reasons += request.reasons
     if risk is Risk.NONE and request.intent is Intent.OPT_OUT and in_doubt(ready):

@@ -3,8 +3,8 @@
 A pattern is words between spaces. `{name}` is a class of words or phrases, `a|b` either word, `(a b|c)` either phrase,
 `x?` may be missing, `..` up to three words, `...` up to seven, `pre*` any word that begins so, `<` and `>` the start
 and end of the text, `^` and `$` those of a sentence. Sentences end at `.` and `?`, which are words of their own
-(QUESTION in a pattern); a comma may stand anywhere. Outside brackets `|` separates words, inside them phrases. Each pattern is
-looked at only if a word that it needs is in the text, so that hundreds of rules cost little.
+(QUESTION in a pattern); a comma may stand anywhere. Outside brackets `|` separates words, inside them phrases. Each
+pattern is looked at only if a word that it needs is in the text, so that hundreds of rules cost little.
 """
 
 import re

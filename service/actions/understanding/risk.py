@@ -145,8 +145,9 @@ def _lowered(before: str, said: str, sentence: str, words: str, marks: frozenset
         still = around["present"].search(around["recovered"].sub("", words))
         if around["recovered"].search(words) or (around["past"].search(sentence) and not still):
             return "past"
-    if not own and not {"danger", "safety"} & marks and (around["lost"].search(before) or around["subject"].search(before)):
-        return "someone else" if "medical" not in marks or around["lost"].search(before) else ""
+    lost = around["lost"].search(before) is not None
+    if not own and not {"danger", "safety"} & marks and (lost or around["subject"].search(before)):
+        return "someone else" if lost or "medical" not in marks else ""
     if around["joke"].search(words) and not around["serious"].search(words):
         return "jest"
     return ""

@@ -6,6 +6,7 @@ only where a verb of stopping meets what we send. Words of stopping that ask for
 
 from dataclasses import dataclass
 
+from service.actions.understanding import weights
 from service.actions.understanding.labels import Intent, Scope
 from service.actions.understanding.lexicon import lexicon
 from service.actions.understanding.normalise import Text, normalise
@@ -40,17 +41,20 @@ def read_request(text: Text) -> Request:
         topic = _topic(words[first.start : first.end]) if first.rule.label == Scope.TOPIC else None
         names = tuple(dict.fromkeys(hit.rule.name for hit in hits))
         return Request(Intent.OPT_OUT, Scope(first.rule.label), topic, reasons=names)
-    asks = book.books["asks"].first(words)
-    weak = next(
-        (hit for hit in book.books["weak"].hits(words) if not _covered(hit, words)),
-        None,
-    )
-    reasons = tuple(hit.rule.name for hit in (asks, weak) if hit)
-    return Request(
-        Intent(asks.rule.label) if asks else Intent.NONE,
-        weak=weak is not None and asks is None,
-        reasons=reasons,
-    )
+    return _by_weight(words, book.books["asks"].first(words))
+
+
+def _by_weight(words: str, asks: Hit | None) -> Request:
+    """Where no rule hears a stop: a wish of another kind, a stop that the words weigh for, or a weak cue."""
+    if asks:
+        return Request(Intent(asks.rule.label), reasons=(asks.rule.name,))
+    weight = weights.scores(words, "stop")[0]
+    if weight >= weights.STOP:
+        return Request(Intent.OPT_OUT, Scope.ALL, reasons=("weight of words: stop",))
+    weak = next((hit.rule.name for hit in lexicon().books["weak"].hits(words) if not _covered(hit, words)), None)
+    if weak is None and weight >= weights.WEAK_STOP:
+        weak = "weight of words: perhaps a stop"
+    return Request(weak=weak is not None, reasons=(weak,) if weak else ())
 
 
 def _slipped(message: str) -> bool:

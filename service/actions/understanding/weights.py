@@ -1,7 +1,7 @@
 """Weights of words: a second look at what no rule knows. They may raise a concern or place an answer, never lower one.
 
 A text is broken into words, pairs of words, beginnings and pieces of words; `data/weights.tsv` says how much each
-speaks for a label. They were fitted on our own labelled lines (tests/understanding/fit.py), and a reader can look each one up.
+speaks for a label. They were fitted on our own labelled lines (tests/understanding/fit.py); each can be looked up.
 """
 
 from functools import cache
@@ -9,9 +9,12 @@ from itertools import pairwise
 
 from service.actions.understanding.lexicon import HERE
 
-NOTICED, IMMINENT, STOP, DOUBT = -0.5, -0.25, 0.5, -2.0
-"""Scores (log odds) from which a label is raised: low, since a missed crisis costs more than a look. DOUBT is for a text
-that also asks us to stop, which nobody would otherwise read soon."""
+NOTICED, IMMINENT = -0.5, -0.25
+"""Scores (log odds) from which a tier is raised: low, since a missed crisis costs more than a look."""
+DOUBT = -2.0
+"""As NOTICED, for a text that also asks us to stop: nobody would otherwise read it soon."""
+STOP, WEAK_STOP = 3.0, 0.5
+"""Scores from which a text asks us to stop, and from which it may."""
 
 
 def features(words: str) -> frozenset[str]:
