@@ -18,7 +18,7 @@ FAILURES_FOR = timedelta(hours=24)
 EVERY = 5
 """Seconds between two looks of an open page."""
 QUEUES = {"replies": "Answers and replies", "texts": "Campaign texts", "emails": "Campaign emails"}
-SENDERS = {"sms": "Texts", "email": "Email"}
+SENDERS = {"sms": "text", "email": "email"}
 ENDS = {
     "failed": "refused", "unreachable": "can never be reached", "stopped": "have stopped at the provider",
     "configuration": "refused because of our settings", "undelivered": "did not arrive", "bounced": "came back",
