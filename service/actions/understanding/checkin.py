@@ -16,6 +16,9 @@ _OTHER_SCALE = re.compile(r"\d\s*(?:/|out of|de|sobre)\s*(?:10|100|ten|diez|4|3|
 _RANGE = re.compile(
     r"\b(?:between|entre)\s+(?:an?\s+|un\s+)?\w+\s+(?:and|y|&)\s+(?:an?\s+|un\s+)?(?:[1-5]|one|two|three|four|five|uno|dos|tres|cuatro|cinco)\b"
 )
+_EITHER = re.compile(
+    r"\b\d\s*(?:or|o|to)\s*(?:(?:maybe|quizas|quiza|a|un|like)\s*)?\d\b|\b\d\s*(?:and a half|y medio|y media)\b"
+)
 _TOKEN = re.compile(r"\d+(?:[.,:/\-–]\d+)+|[\-+$#]?\d+|[a-z]+(?:'[a-z]+)?|[.!?;,:\n()~=\-]+")
 _BOUNDARY = re.compile(r"[.!?;,:\n()~=\-]+")
 _ARTICLES = frozenset({"a", "an", "un", "solid", "like", "about", "como"})
@@ -26,7 +29,7 @@ def read_checkin(text: Text) -> tuple[int | None, bool]:
     plain = text.plain.replace("'s", "'s")
     table = lexicon().spelling["checkin"]
     numbers: dict[str, int] = table["numbers"]
-    if _RANGE.search(plain):
+    if _RANGE.search(plain) or _EITHER.search(plain):
         return None, False
     of_five = {match.group(1) for match in _OF_FIVE.finditer(plain)} | {
         m.group(1) for m in _WORD_OF_FIVE.finditer(plain)
