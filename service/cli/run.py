@@ -66,7 +66,7 @@ def worker(queues: tuple[str, ...]) -> None:
 
 @click.command()
 def clock() -> None:
-    """Ring for what is due. Run one beside the workers; a second does no harm."""
+    """Ring for what is due. Run two on different machines: one acts, the other takes over when it dies."""
     from workers import schedule
 
     raise SystemExit(schedule.main())
