@@ -14,6 +14,7 @@ from service.actions.understanding.lexicon import HERE, lexicon
 from service.actions.understanding.normalise import normalise
 from service.actions.understanding.risk import mask
 from tests.understanding.corpora import KINDS, Line, load
+from tests.understanding.everyday import everyday
 
 Example = tuple[bool, list[str]]
 EPOCHS, RATE, FADE, SHRINK, SEED = 30, 0.15, 0.96, 1e-3, 1
@@ -54,9 +55,14 @@ def heads(lines: Iterable[Line]) -> dict[str, list[tuple[bool, frozenset[str]]]]
     requests = [x for x in stop if x.label == "opt_out"]  # the other lines of that set hold crises too
     found = {
         "noticed": [(x.label != "none", bare[x]) for x in risk] + [(False, bare[x]) for x in rsvp + checkin + requests],
-        "imminent": [(x.label == "imminent", bare[x]) for x in risk] + [(False, bare[x]) for x in requests],
+        "imminent": [(x.label == "imminent", bare[x]) for x in risk]
+        + [(False, bare[x]) for x in rsvp + checkin + requests],
         "stop": [(x.label == "opt_out", plain[x]) for x in stop] + [(False, plain[x]) for x in rsvp + risk + checkin],
     }
+    # Most of what members write is ordinary. Without such lines a hedgehog in the garden looked like a crisis.
+    ordinary = [(False, weights.features(mask(normalise(row).words, lexicon()))) for row in everyday(1)]
+    found["noticed"] += ordinary
+    found["imminent"] += ordinary
     for label in ("yes", "no", "maybe", "unclear"):
         found[f"rsvp {label}"] = [(x.label == label, plain[x]) for x in rsvp]
         others = [x for x in [*checkin, *risk, *requests] if x.kind != "risk" or x.label != "none"]

@@ -72,7 +72,10 @@ def _weigh_words(bare: str, risk: Risk, reasons: list[str]) -> tuple[Risk, list[
     noticed, imminent = weights.scores(bare, "noticed", "imminent")
     if risk is Risk.NONE and noticed >= weights.NOTICED:
         risk, reasons = Risk.CONCERN, [*reasons, "weight of words: concern"]
-    if risk is Risk.CONCERN and imminent >= weights.IMMINENT and not any("(" in name for name in reasons):
+        needed = weights.IMMINENT_ALONE  # where no rule knows the words, an emergency has to be plain
+    else:
+        needed = weights.IMMINENT
+    if risk is Risk.CONCERN and imminent >= needed and not any("(" in name for name in reasons):
         risk, reasons = Risk.IMMINENT, [*reasons, "weight of words: imminent"]
     return risk, reasons
 
