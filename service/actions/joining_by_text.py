@@ -1,7 +1,7 @@
 """JOIN by text message: first the question whether somebody is 18 or over, then the request to confirm.
 
 JOIN proves the number, but says nothing about what is agreed to; the request to confirm says it, and YES to that is
-the consent (docs/decisions/joining.md).
+the consent (docs/decisions/0008-joining.md).
 """
 
 from datetime import timedelta

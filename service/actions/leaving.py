@@ -48,7 +48,7 @@ def opt_out_by_staff(
     channel: ChannelName | None = None,
     topics: Collection[Topic] = (),
 ) -> None:
-    """Enter a stop that somebody told us by phone or in person (`how`), or that a program passes on. Raises NotFound."""
+    """Enter a stop that somebody told us by phone or in person (`how`), or a program passes on. Raises NotFound."""
     with transaction() as session:
         member = existing(session, member_id)
         consent.enter_opt_out(session, member, coordinator_id=coordinator_id, how=how, channel=channel, topics=topics)

@@ -1,7 +1,7 @@
 """The ways in by page and by link, and what staff may change about a member; the other verbs are listed here too.
 
 Whoever types an address into a form learns nothing about it and changes nothing of it: the outcome is the same
-whether we know it or not, and an address is asked to confirm once, ever (docs/decisions/joining.md).
+whether we know it or not, and an address is asked to confirm once, ever (docs/decisions/0008-joining.md).
 """
 
 from collections.abc import Mapping

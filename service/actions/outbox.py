@@ -17,7 +17,6 @@ from service.models.campaigns import PRIORITY, Delivery, Purpose
 from service.models.conversations import Conversation, Direction, Message
 from service.models.members import ChannelName, Member
 
-
 NEUTRAL = {
     "en": {"circle": "the group", "title": "a note", "sender": "The team", "subject": "A note for you"},
     "es": {"circle": "el grupo", "title": "una nota", "sender": "El equipo", "subject": "Una nota para ti"},

@@ -23,8 +23,8 @@ def add_story(**more: object) -> Story:
     with db.transaction() as session:
         values = {"me_too_allowed": True} | more
         story = Story(
-            id=db.uuid7(), title="Small mornings", body_email="I used to feel like that.", body_sms="I used to feel so.",
-            state=StoryState.PUBLISHED, created_at=now, updated_at=now, **values,
+            id=db.uuid7(), title="Small mornings", body_email="I used to feel like that.",
+            body_sms="I used to feel so.", state=StoryState.PUBLISHED, created_at=now, updated_at=now, **values,
         )  # fmt: skip
         session.add(story)
     return story

@@ -1,8 +1,8 @@
 """The labelled sets hold the quality: no change of a rule may lose what held-out lines had reached.
 
 FLOORS are what this version reaches, rounded down; the goals stand in `report.py`. Raise a floor with the score.
-The two recalls of risk stood at 0.85 and 0.93 while a third of ordinary messages was taken for a worry, one in eight for
-an emergency: whoever is paged by a hedgehog in the garden stops answering pages. FALSE_ALARMS holds that down.
+The two recalls of risk stood at 0.85 and 0.93 while a third of ordinary messages was taken for a worry, one in eight
+for an emergency: whoever is paged by a hedgehog in the garden stops answering pages. FALSE_ALARMS holds that down.
 """
 
 import pytest

@@ -250,7 +250,8 @@ def test_add_a_member(people: dict[str, UUID], console: FlaskClient) -> None:
     path = "/console/members/new"
     typed = {
         "first_name": "Dee", "phone": "202-555-0140", "country": "US", "locale": "es", "topics": ["stories", "tools"],
-        "circle": "kitchen-table", "consent": "proof", "consented_at": "2026-02-01", "consent_source": "", "timezone": "",
+        "circle": "kitchen-table", "consent": "proof", "consented_at": "2026-02-01", "consent_source": "",
+        "timezone": "",
     }  # fmt: skip
     wrong = submit(console, path, typed)
     assert wrong.status_code == 422

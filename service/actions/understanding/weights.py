@@ -10,8 +10,8 @@ from itertools import pairwise
 from service.actions.understanding.lexicon import HERE
 
 NOTICED, IMMINENT, IMMINENT_ALONE = 0.5, -0.25, 1.0
-"""Scores (log odds) from which a tier is raised: a concern, an emergency that a rule already worries about, and one that
-no rule knows. Low, since a missed crisis costs more than a look; not so low that ordinary life is one."""
+"""Scores (log odds) from which a tier is raised: a concern, an emergency that a rule worries about, and one that no
+rule knows. Low, since a missed crisis costs more than a look; not so low that ordinary life is one."""
 DOUBT = -2.0
 """As NOTICED, for a text that also asks us to stop: nobody would otherwise read it soon."""
 STOP, WEAK_STOP = 3.0, 0.5
