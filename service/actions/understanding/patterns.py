@@ -40,7 +40,7 @@ class Rule:
 
     name: str
     label: str
-    regex: re.Pattern[str]
+    regex: str
     needs: frozenset[str]
     words: frozenset[str]
     marks: frozenset[str] = field(default_factory=frozenset)
@@ -169,6 +169,9 @@ class RuleBook:
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = list(rules)
+        self._compiled: dict[
+            int, re.Pattern[str]
+        ] = {}  # filled as rules are met: most never are, and each takes memory
         self._by_word: dict[str, list[int]] = {}
         self._by_beginning: dict[str, list[int]] = {}
         for number, rule in enumerate(self.rules):
@@ -185,9 +188,10 @@ class RuleBook:
             for length in self._lengths:
                 found.update(self._by_beginning.get(word[:length], ()))
         for number in sorted(found):
-            rule = self.rules[number]
-            for match in rule.regex.finditer(words):
-                yield Hit(rule, match.start(), match.end())
+            if number not in self._compiled:
+                self._compiled[number] = re.compile(self.rules[number].regex)
+            for match in self._compiled[number].finditer(words):
+                yield Hit(self.rules[number], match.start(), match.end())
 
     def first(self, words: str) -> Hit | None:
         """The first hit in the order of the rules, if there is one."""
@@ -212,7 +216,7 @@ def make_rules(
             Rule(
                 name,
                 label,
-                re.compile("(?<= )" + piece.regex),
+                "(?<= )" + piece.regex,
                 piece.needs,
                 piece.words,
                 frozenset(marks),
