@@ -76,6 +76,9 @@ def _at(world: World, recipients: int, *, sending: bool) -> Point:
     if known is not None and (known.send_seconds or not sending):
         return known
     world.people(in_all=recipients)
+    if world.waiting is not None:  # nothing of it may stand in the way of what is measured next
+        campaigns.cancel(world.waiting)
+        world.waiting = None
     with world.sink() as provider, world.worker("texts", provider) as workers:
         warm_up(world, ChannelName.SMS, workers, provider)
         with at_rest(workers), world.worker("upkeep", provider) as upkeep:
@@ -90,7 +93,7 @@ def _at(world: World, recipients: int, *, sending: bool) -> Point:
         if sending:
             sent = send(world, ChannelName.SMS, campaign_id, size, workers, provider)
         else:
-            campaigns.cancel(campaign_id)  # nothing of it may stand in the way of what is measured next
+            world.waiting = campaign_id
     world.points[recipients] = _point(world, size, seconds, growth, redis_growth, bare, sent)
     return world.points[recipients]
 
@@ -121,7 +124,7 @@ def _freeze(worker: Process, recipients: int) -> tuple[float, UUID, int, float]:
         with db.reading() as session:
             return session.get_one(Campaign, campaign_id).frozen_at is not None
 
-    seconds = until(frozen, worker, seconds=60 + recipients / 5_000, what="the freeze")
+    seconds = until(frozen, worker, seconds=60 + recipients / 1_000, what="the freeze")
     with db.reading() as session:
         return seconds, campaign_id, session.get_one(Campaign, campaign_id).audience_size or 0, most
 

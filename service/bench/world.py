@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -48,6 +49,8 @@ class World:
     peers: bool = False
     points: dict[int, Point] = field(default_factory=dict)
     """Campaigns whose whole cost is known, by recipients."""
+    waiting: UUID | None = None
+    """A campaign that has been frozen and not sent."""
     plans: list[Plan] = field(default_factory=list)
     """The query plans that were asked for."""
 
