@@ -6,10 +6,10 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format types contract bench chaos lock clean
+.PHONY: help run test lint format types contract bench understand-report lock clean
 
 help: ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/ready ## Start everything on this machine, with made-up members and no account anywhere
 	@$(BIN)/hearthline demo $(ARGS)
@@ -34,8 +34,8 @@ contract: .venv/ready ## Check that dependencies point one way
 bench: .venv/ready ## Measure speed, with a ceiling beside each figure
 	@$(BIN)/hearthline bench $(ARGS)
 
-chaos: .venv/ready ## Kill workers, Redis and the network while messages go out
-	@$(BIN)/python -m pytest tests/chaos $(ARGS)
+understand-report: .venv/ready ## Score what texts are taken to mean, on the held-out half of the labelled sets
+	@$(BIN)/python -m tests.understanding.report $(ARGS)
 
 lock: .venv/ready ## Write requirements.lock anew from pyproject.toml
 	@$(BIN)/python -m pip install --quiet uv
