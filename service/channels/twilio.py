@@ -4,7 +4,8 @@ Twilio has no idempotency key, so every failure is sorted by one question first:
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -113,13 +114,28 @@ class _Line:
         return Result(text.delivery_id, Outcome.ACCEPTED, provider_id=message.sid)
 
 
+Started = Callable[[Sequence[int]], Mapping[int, float] | Collection[int] | None]
+"""Records that texts are about to leave; see `TwilioSender.send`."""
+
+
 class _Job:
     """One call of `send`: what its threads give back, and whether they should still begin anything."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, gap: float) -> None:
         self.results: SimpleQueue[Result] = SimpleQueue()
         self.halted = False
         self.slots = Semaphore(most)
+        self._timing = Lock()
+        self._gap = gap
+        self._last = 0.0
+
+    def wait_for(self, moment: float) -> None:
+        """Sleep until `moment`. What is late does not crowd: it keeps about the distance that was meant."""
+        with self._timing:
+            begins = max(moment, self._last + 0.95 * self._gap)
+            self._last = begins
+        while (left := begins - time.monotonic()) > 0 and not self.halted:
+            time.sleep(min(left, 0.1))
 
 
 class TwilioSender:
@@ -129,7 +145,7 @@ class TwilioSender:
         """`validity_period` is how many seconds a text may wait at Twilio (1–36,000; None: Twilio's ten hours)."""
         self._settings = settings
         self._validity = validity_period
-        self._tasks: SimpleQueue[tuple[_Job, Text] | None] = SimpleQueue()
+        self._tasks: SimpleQueue[tuple[_Job, Text, float] | None] = SimpleQueue()
         self._threads: list[Thread] = []
         self._starting = Lock()
         self._own = local()
@@ -138,27 +154,33 @@ class TwilioSender:
         self,
         texts: Sequence[Text],
         *,
-        started: Callable[[Sequence[int]], Collection[int] | None] | None = None,
+        started: Started | None = None,
         stop: Callable[[], bool] | None = None,
         group: int | None = None,
         most: int | None = None,
+        gap: float = 0.0,
     ) -> Iterator[Result]:
         """Send texts concurrently, giving results in the order in which they come.
 
         `started` is called in this thread with the ids of the next `group` (default: one per thread) just before
-        they may leave, to record that durably; if it returns ids, only those leave. Every id that it was given and
-        kept has exactly one result. At `most` as many requests are under way at a time (default: one per thread).
-        `stop` is asked between groups: once it is true nothing more begins, and what was recorded but not begun
-        comes back as RETRY with the code "not_started".
+        they may leave, to record that durably; if it returns ids, only those leave, and with a moment (monotonic
+        seconds) for each, none before it: late ones keep a distance of about `gap` seconds. Every id that it was
+        given and kept has exactly one result. At `most` as many requests are under way at a time (default: one per
+        thread). `stop` is asked between groups: once it is true nothing more begins, and what was recorded but not
+        begun comes back as RETRY with the code "not_started".
         """
         self._start_threads()
         most = min(most or self._settings.twilio_concurrency, self._settings.twilio_concurrency)
-        job, waiting, out = _Job(most), iter(texts), 0
+        job, waiting, out = _Job(most, gap), iter(texts), 0
         size = group or most
         most_out = max(size, most)
         try:
             while True:
-                while out <= most_out and not job.halted:
+                # Paced texts trickle: what has come of the earlier ones is given on before waiting for the next turn.
+                while size < most and not job.results.empty():
+                    yield job.results.get()
+                    out -= 1
+                while out <= most_out and not job.halted and (size >= most or job.results.empty()):
                     if stop is not None and stop():
                         job.halted = True
                     elif batch := list(islice(waiting, size)):
@@ -172,14 +194,13 @@ class TwilioSender:
         finally:
             job.halted = True
 
-    def _hand_over(
-        self, job: _Job, batch: list[Text], started: Callable[[Sequence[int]], Collection[int] | None] | None
-    ) -> int:
+    def _hand_over(self, job: _Job, batch: list[Text], started: Started | None) -> int:
         """Record and queue a batch; how many were queued."""
         allowed = started([text.delivery_id for text in batch]) if started else None
         going = batch if allowed is None else [text for text in batch if text.delivery_id in allowed]
+        moments = allowed if isinstance(allowed, Mapping) else {}
         for text in going:
-            self._tasks.put((job, text))
+            self._tasks.put((job, text, moments.get(text.delivery_id, 0.0)))
         return len(going)
 
     def find(self, to: str, since: datetime) -> list[ProviderMessage]:
@@ -238,7 +259,9 @@ class TwilioSender:
     def _work(self) -> None:
         line = _Line(self._settings, self._validity)
         while (task := self._tasks.get()) is not None:
-            job, text = task
+            job, text, moment = task
+            if moment and not job.halted:
+                job.wait_for(moment)
             if job.halted:
                 job.results.put(Result(text.delivery_id, Outcome.RETRY, code="not_started"))
             else:

@@ -32,10 +32,11 @@ def begin(seconds: float, what: pace.Hold, begun: list[float], n: int = 1, left:
     """Start messages for a while, as a worker does, and note the moments."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
-        moment = pace.turn("sms", what, n, left)
-        assert moment is not None
-        pace.pause_until(moment)
-        begun.extend([time.monotonic()] * n)
+        found = pace.turn("sms", what, n, left)
+        assert found is not None
+        for moment in found.of(range(n)).values():
+            pace.pause_until(moment)
+            begun.append(time.monotonic())
 
 
 def together(*acts: Callable[[], None]) -> None:
@@ -134,12 +135,12 @@ def test_one_answer_waits_a_moment_while_a_campaign_is_under_way(
         for _ in range(4):
             time.sleep(0.2)
             asked = time.monotonic()
-            moment = pace.turn("sms", hold("replies", "r"), 1)
-            assert moment is not None
-            waits.append(moment - asked)
+            found = pace.turn("sms", hold("replies", "r"), 1)
+            assert found is not None
+            waits.append(found.moment - asked)
 
     together(answer, lambda: begin(1.2, hold(), campaign), lambda: begin(1.2, hold(holder="b"), campaign))
-    assert max(waits) < 0.2, waits
+    assert max(waits) < 0.4, waits
 
 
 def test_too_fast_slows_everybody_together_and_passes(valkey: Redis, configure: Callable[..., Settings]) -> None:
@@ -216,7 +217,6 @@ def test_a_stopped_worker_waits_for_no_turn(valkey: Redis, configure: Callable[.
     configure(twilio_mps=0.2)
     asked = time.monotonic()
     threading.Timer(0.2, queue.stopping.set).start()
-    assert pace.turn("sms", hold(), 1) is not None, "granted, five seconds ahead"
     assert pace.turn("sms", hold(), 1) is None
     assert time.monotonic() - asked < 1
 

@@ -146,12 +146,14 @@ def _hand_over(ready: Sequence[Text], by_id: dict[int, Claimed], hold: pace.Hold
     found: list[Result] = []
     sent = 0
     turns = _Turns(by_id, hold, len(ready))
-    stream = twilio().send(ready, started=turns.begin, stop=turns.over, group=hold.group, most=hold.in_flight)
+    gap = 1 / hold.rate if hold.rate else 0.0
+    stream = twilio().send(ready, started=turns.begin, stop=turns.over, group=hold.group, most=hold.in_flight, gap=gap)
     for result in stream:
         found.append(result)
         sent += 1
         if result.slow_down:
             pace.slow_down("sms", hold, result.retry_after)
+            turns.end()
         if len(found) >= RECORD_EVERY or time.monotonic() > flushed + RECORD_WITHIN:
             results.record(found, by_id)
             found, flushed = [], time.monotonic()
@@ -168,16 +170,19 @@ class _Turns:
         self._left = count
         self._given_up = False
 
-    def begin(self, ids: Sequence[int]) -> set[int]:
-        """Wait for the turn of these and write down that they leave; none of them if it takes too long."""
+    def begin(self, ids: Sequence[int]) -> dict[int, float]:
+        """Wait for the turn of these and write down that they leave; the moment of each that may, if it is in time."""
         self._left -= len(ids)
-        moment = pace.turn("sms", self._hold, len(ids), self._left)
-        if moment is None:
+        turn = pace.turn("sms", self._hold, len(ids), self._left)
+        if turn is None:
             self._given_up = True
-            return set()
+            return {}
         marked = mark_sending([self._by_id[i] for i in ids])
-        pace.pause_until(moment)
-        return marked
+        return {id_: moment for id_, moment in turn.of(ids).items() if id_ in marked}
+
+    def end(self) -> None:
+        """The provider asks for a rest: what has its turn and has not begun is given back."""
+        self._given_up = True
 
     def over(self) -> bool:
         """Whether nothing more of this claim should begin."""
@@ -192,10 +197,10 @@ def _send_emails(
     try:
         for whole in _requests(packs, messages, claimed):
             for part in split(whole):
-                moment = pace.turn("email", hold, 1)
-                if moment is None:
+                turn = pace.turn("email", hold, 1)
+                if turn is None:
                     return sent
-                pace.pause_until(moment)
+                pace.pause_until(turn.moment)
                 sent += _send_request(part, by_id, hold)
     finally:
         give_back(claimed)

@@ -80,10 +80,14 @@ if verb == 'turn' then
   if rate > 0 then
     local gap = 1 / rate
     local next_at = number('next')
-    -- Nothing is known: the bucket is empty, so that a flushed Redis does not burst. The same if time has jumped.
-    if next_at == 0 or next_at > now + math.max(60, 20 * gap) then next_at = now + gap end
+    local since, reach = number('since'), math.max(lookahead, n * gap)
+    -- Nothing is known: the bucket is empty, and what was given before a flush may still be about to leave. The same
+    -- if time has jumped.
+    if next_at == 0 or next_at > now + math.max(60, 20 * n * gap) then
+      next_at = now + gap + 3 * lookahead
+      put('next', string.format('%.6f', next_at))
+    end
     next_at = math.max(next_at, now - slack)
-    local since, reach = number('since'), math.max(lookahead, gap)
     if lane == 'replies' then
       since = since + n
       reach = 2 * reach + n * gap
@@ -108,7 +112,7 @@ if verb == 'turn' then
     local count, its_lane, ends = string.match(mine, '^(%-?%d+) (%w+) ([%d.]+)$')
     redis.call('HSET', held, holder, string.format('%d %s %s', tonumber(count) - n, its_lane, ends))
   end
-  return {n, tostring(wait)}
+  return {n, tostring(wait), tostring(rate)}
 end
 
 if verb == 'slow' then

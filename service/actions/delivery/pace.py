@@ -8,7 +8,7 @@ Without Redis each process keeps to its share of the pace by itself, on the caut
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -25,11 +25,11 @@ Sender = Literal["sms", "email"]
 
 SECONDS_AHEAD = 5.0
 """All claims of a queue together hold at most what leaves in this time, so that a stop or a pause bites at once."""
-SLICE = 0.02
-"""Seconds' worth of messages that begin together: the finest that is worth a round trip."""
-LOOKAHEAD = 0.05
-"""How far ahead (seconds) a turn is given, so that writing it down first costs no time."""
-SLACK = 0.01
+SLICE = 0.1
+"""Seconds' worth of messages that get their turns together: worth a round trip and a commit."""
+LOOKAHEAD = 0.15
+"""How far ahead (seconds) a turn is given, so that writing it down first, or a short stall, costs no time."""
+SLACK = 0.02
 """How much (seconds' worth) of a turn that nobody took may be taken a little later."""
 HOLD = 90.0
 """Seconds until what a dead worker holds counts no more."""
@@ -63,8 +63,20 @@ class Hold:
 
     @property
     def group(self) -> int:
-        """How many texts begin together."""
+        """How many texts get their turns together."""
         return max(1, int(self.rate * SLICE)) if self.rate else self.in_flight * 2
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """When a few messages may begin: the first at `moment` (monotonic seconds), each other `gap` seconds later."""
+
+    moment: float
+    gap: float
+
+    def of(self, ids: Sequence[int]) -> dict[int, float]:
+        """The moment of each."""
+        return {id_: self.moment + n * self.gap for n, id_ in enumerate(ids)}
 
 
 @dataclass
@@ -91,8 +103,8 @@ def reserved(queue_name: str, most: int) -> Iterator[Hold]:
             _quietly(lambda client: client.hdel(_keys(_sender_of(queue_name))[1], hold.holder))
 
 
-def turn(sender: Sender, hold: Hold, n: int, left: int = 0) -> float | None:
-    """Wait until the moment of the next `n` messages is near; returns it (monotonic seconds), at most LOOKAHEAD away.
+def turn(sender: Sender, hold: Hold, n: int, left: int = 0) -> Turn | None:
+    """Wait until the turn of the next `n` messages is near, and return it.
 
     What has to be written down before they leave can be done meanwhile. None: the process has been told to stop, or
     it takes so long that the claim should be given back. `left` is how many this worker has still to begin after them.
@@ -100,9 +112,9 @@ def turn(sender: Sender, hold: Hold, n: int, left: int = 0) -> float | None:
     gives_up = time.monotonic() + PATIENCE + n / hold.rate if hold.rate else time.monotonic() + PATIENCE
     lane = "replies" if hold.queue == "replies" else "others"
     while not queue.stopping.is_set():
-        granted, wait = _turn(sender, hold, n, lane, left)
+        granted, wait, rate = _turn(sender, hold, n, lane, left)
         if granted:
-            return time.monotonic() + wait
+            return Turn(time.monotonic() + wait, 1 / rate if rate else 0.0)
         if time.monotonic() + wait > gives_up:
             return None
         queue.stopping.wait(min(wait, STEP))
@@ -110,7 +122,7 @@ def turn(sender: Sender, hold: Hold, n: int, left: int = 0) -> float | None:
 
 
 def pause_until(moment: float) -> None:
-    """Sleep until a moment that `turn` gave, or until the process is told to stop."""
+    """Sleep until the moment of a turn, or until the process is told to stop."""
     seconds = moment - time.monotonic()
     if seconds > 0:
         queue.stopping.wait(seconds)
@@ -185,20 +197,21 @@ def _resting(sender: Sender) -> float:
     return found[1] if found is not None else max(0.0, _alone[sender].rest_until - time.monotonic())
 
 
-def _turn(sender: Sender, hold: Hold, n: int, lane: str, left: int) -> tuple[bool, float]:
-    """Whether `n` may begin, and in how many seconds; if not, when to ask again."""
+def _turn(sender: Sender, hold: Hold, n: int, lane: str, left: int) -> tuple[bool, float, float]:
+    """Whether `n` may begin, in how many seconds, and at which rate; if not, when to ask again."""
     found = _call(sender, "turn", n, hold.holder, lane, left, SLACK, LOOKAHEAD)
     if found is not None:
-        return int(found[0]) > 0, float(found[1])
+        granted = int(found[0]) > 0
+        return granted, float(found[1]), float(found[2]) if granted else 0.0
     alone, now = _alone[sender], time.monotonic()
     if alone.rest_until > now:
-        return False, alone.rest_until - now
+        return False, alone.rest_until - now, 0.0
     rate = _rate_alone(sender)
     if not rate:
-        return True, 0.0
+        return True, 0.0, 0.0
     begins = max(alone.next_at, now)
     alone.next_at = begins + n / rate
-    return True, begins - now
+    return True, begins - now, rate
 
 
 def _rate_alone(sender: Sender) -> float:
