@@ -84,7 +84,7 @@ class Engine(RuleBasedStateMachine):
         self.seen: dict[int, DeliveryState] = {}
         self.request_of: dict[int, UUID] = {}
         self.heard: set[int] = set()
-        self.member_of = {row.id: row.member_id for row in rows()}
+        self.member_of = {row.id: row.member_id for row in rows() if row.member_id}
         self.campaign_of = {row.id: row.campaign_id for row in rows()}
         assert len(self.member_of) == 12
 
@@ -147,9 +147,18 @@ class Engine(RuleBasedStateMachine):
         return [(w, i) for w in self.workers for i, at in w.marked.items() if i not in w.left and at >= in_time]
 
     def _leave(self, worker: Worker, delivery_id: int) -> None:
-        c = worker.claimed[delivery_id]
-        body = "One." if self.campaign_of[delivery_id] == self.campaigns[0] else "Two."
-        worker.left[delivery_id] = self.provider.take(c, f"{body}\n{self.footer(c)}")
+        """One text, or the whole request of an email: the provider takes all of it or nothing."""
+        for each in self._together(worker, delivery_id):
+            c = worker.claimed[each]
+            body = "One." if self.campaign_of[each] == self.campaigns[0] else "Two."
+            worker.left[each] = self.provider.take(c, f"{body}\n{self.footer(c)}")
+
+    def _together(self, worker: Worker, delivery_id: int) -> list[int]:
+        """What shares a request with this one, in the worker's hands."""
+        request = self.request_of.get(delivery_id)
+        if request is None:
+            return [delivery_id]
+        return [i for i in worker.marked if self.request_of.get(i) == request and i not in worker.left]
 
     def footer(self, c: Claimed) -> str:
         """The last line of a text, as it was when it left."""
@@ -164,22 +173,22 @@ class Engine(RuleBasedStateMachine):
         busy = [w for w in self.workers if w.marked]
         worker = busy[pick % len(busy)]
         delivery_id = sorted(worker.marked)[which % len(worker.marked)]
-        c = worker.claimed[delivery_id]
         if sid := worker.left.get(delivery_id):
-            result = Result(delivery_id, Outcome.ACCEPTED if answered else Outcome.UNKNOWN, provider_id=sid * answered)
-        else:
-            result = Result(delivery_id, outcome, code="21610" if outcome == Outcome.STOPPED else "x")
-            if outcome == Outcome.STOPPED and c.member_id:
-                self.stopped.add(c.member_id)
-        record([result], worker.claimed)
-        if c.member_id in self.stopped and result.outcome == Outcome.STOPPED:
-            self._stop_everything(c.member_id)
-        del worker.marked[delivery_id]
+            known = Result(delivery_id, Outcome.ACCEPTED if answered else Outcome.UNKNOWN, provider_id=sid * answered)
+            record([known], worker.claimed)
+            del worker.marked[delivery_id]
+            return
+        gone = self._together(worker, delivery_id)
+        record([Result(i, outcome, code="x") for i in gone], worker.claimed)
+        for i in gone:
+            del worker.marked[i]
+            if outcome == Outcome.STOPPED:  # about one channel; the model knows only whole stops
+                self._stop_everything(self.member_of[i])
 
-    def _stop_everything(self, member_id: UUID | None) -> None:
-        """The provider's stop is about one channel; the model knows only whole stops."""
+    def _stop_everything(self, member_id: UUID) -> None:
         with db.transaction() as session:
             consent.stop(session, session.get_one(Member, member_id), source="the model")
+        self.stopped.add(member_id)
 
     @precondition(lambda self: self.workers)
     @rule(pick=picks, gives_back=st.booleans())
@@ -200,9 +209,6 @@ class Engine(RuleBasedStateMachine):
     def receipt(self, which: int, state: DeliveryState, times: int) -> None:
         left = sorted(+self.provider.copies)
         delivery_id = left[which % len(left)]
-        if state == DeliveryState.COMPLAINED:
-            member_id = self.member_of[delivery_id]
-            self.stopped.add(member_id) if member_id else None
         for _ in range(times):
             self._receipt(delivery_id, state)
         if state == DeliveryState.COMPLAINED:
@@ -210,20 +216,9 @@ class Engine(RuleBasedStateMachine):
 
     def _receipt(self, delivery_id: int, state: DeliveryState) -> None:
         request = self.request_of.get(delivery_id)
-        if request:  # an event settles its whole request: the provider took all of it
-            self._take_all(request)
         self.heard.add(delivery_id)
         with db.transaction() as session:
             apply_receipts(session, [Receipt(state, clock.now(), delivery_id, request_id=request)])
-
-    def _take_all(self, request: UUID) -> None:
-        for worker in self.workers:
-            for i, c in worker.claimed.items():
-                if self.request_of.get(i) == request and i in worker.marked and i not in worker.left:
-                    worker.left[i] = self.provider.take(c)
-        for i, r in self.request_of.items():
-            if r == request and not self.provider.copies[i]:
-                self.provider.copies[i] = 1
 
     @rule()
     def sweep(self) -> None:
@@ -257,7 +252,6 @@ class Engine(RuleBasedStateMachine):
             return  # the third member stays to the end
         member = self.members[which]
         self._stop_everything(member.id)
-        self.stopped.add(member.id)
 
     @rule(which=picks)
     def flag(self, which: int) -> None:
