@@ -46,6 +46,7 @@ class Figure:
             "ceiling": None if self.ceiling is None else round(self.ceiling, 4),
             "ratio": None if self.ratio is None else round(self.ratio, 3),
             "goal": self.goal,
+            "at_least": self.at_least,
             "met": self.met,
             "note": self.note,
         }

@@ -1,6 +1,8 @@
 """The query plans of a claim on a large table: the statements that a claim really runs, explained by the database."""
 
+import re
 import time
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import Connection, event, func, select, text
@@ -76,9 +78,9 @@ def _explained(connection: Connection, taken: tuple[str, Any]) -> tuple[str, lis
     statement, parameters = taken
     if connection.dialect.name == "sqlite":
         rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
-        return _first_words(statement), _indented(rows)
+        return _source(statement), _indented(rows)
     rows = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF) {statement}", parameters).all()
-    return _first_words(statement), [str(row[0])[:160] for row in rows]
+    return _source(statement), [str(row[0])[:160] for row in rows]
 
 
 def _indented(rows: Any) -> list[str]:
@@ -91,7 +93,12 @@ def _indented(rows: Any) -> list[str]:
     return lines
 
 
-def _first_words(statement: str) -> str:
-    """A statement's tables, for a heading."""
-    words = statement.split()
-    return " ".join(words[words.index("FROM") :][:2]) if "FROM" in words else statement[:60]
+def _source(statement: str) -> str:
+    """Where a statement reads from: its own FROM, not one of a query inside it."""
+    depth = 0
+    words = re.findall(r"[()]|[^\s()]+", statement)
+    for word, following in pairwise(words):
+        depth += {"(": 1, ")": -1}.get(word, 0)
+        if depth == 0 and word == "FROM":
+            return f"FROM {following}"
+    return statement[:60]

@@ -5,7 +5,7 @@ from math import ceil, floor, log10
 
 from service.bench.figures import Point
 
-WIDTH, HEIGHT = 760, 620
+WIDTH, HEIGHT = 790, 650
 LEFT, RIGHT, TOP, PANEL, GAP = 86, 736, 64, 220, 84
 COLOURS = {"sqlite": "#b5472f", "postgresql": "#2f6f8f"}
 NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
@@ -15,7 +15,7 @@ Value = Callable[[Point], float]
 
 
 def growth_svg(points: Sequence[Point]) -> str:
-    """The whole picture; both axes of both panels are logarithmic, so that a straight line means proportion."""
+    """The whole picture: seconds on logarithmic axes, where a straight line means proportion, and memory from 0 up."""
     panels: list[tuple[str, Value, str]] = [
         ("Seconds for a whole campaign: the freeze (dashed) and the sending by one worker", lambda p: p.send_seconds,
          "s"),
@@ -25,7 +25,7 @@ def growth_svg(points: Sequence[Point]) -> str:
     for at, (title, value, unit) in enumerate(panels):
         top = TOP + at * (PANEL + GAP)
         more: list[Value] = [lambda p: p.freeze_seconds] if at == 0 else []
-        body.append(_panel(points, top, title, [value, *more], unit))
+        body.append(_panel(points, top, title, [value, *more], unit, from_zero=at == 1))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
         f'role="img" font-family="system-ui, sans-serif" font-size="13" fill="{_INK}">'
@@ -34,34 +34,50 @@ def growth_svg(points: Sequence[Point]) -> str:
     )
 
 
-def _panel(points: Sequence[Point], top: int, title: str, values: Sequence[Value], unit: str) -> str:
+def _panel(
+    points: Sequence[Point], top: int, title: str, values: Sequence[Value], unit: str, *, from_zero: bool
+) -> str:
     shown = [(p, [v(p) for v in values]) for p in points]
     known = [v for _, all_ in shown for v in all_ if v > 0]
     if not known:
         return ""
     x_low, x_high = floor(log10(min(p.recipients for p in points))), ceil(log10(max(p.recipients for p in points)))
-    y_low, y_high = floor(log10(min(known))), ceil(log10(max(known)))
-    x_high, y_high = max(x_high, x_low + 1), max(y_high, y_low + 1)
+    x_high = max(x_high, x_low + 1)
+    marks = _tens(known) if from_zero else _powers(known)
 
     def x(value: float) -> float:
         return LEFT + (log10(value) - x_low) / (x_high - x_low) * (RIGHT - LEFT)
 
     def y(value: float) -> float:
-        return top + PANEL - (log10(value) - y_low) / (y_high - y_low) * PANEL
+        share = value / marks[-1] if from_zero else log10(value / marks[0]) / log10(marks[-1] / marks[0])
+        return top + PANEL - share * PANEL
 
     parts = [f'<text x="{LEFT}" y="{top - 14}" font-weight="600">{title}</text>']
     for power in range(x_low, x_high + 1):
         parts.append(_rule(x(10.0**power), top, x(10.0**power), top + PANEL))
         parts.append(_label(x(10.0**power), top + PANEL + 20, f"{10**power:,}", "middle"))
-    for power in range(y_low, y_high + 1):
-        parts.append(_rule(LEFT, y(10.0**power), RIGHT, y(10.0**power)))
-        parts.append(_label(LEFT - 8, y(10.0**power) + 4, f"{10.0**power:g} {unit}", "end"))
+    for mark in marks:
+        parts.append(_rule(LEFT, y(mark), RIGHT, y(mark)))
+        parts.append(_label(LEFT - 8, y(mark) + 4, f"{mark:g} {unit}", "end"))
     for database, colour in COLOURS.items():
         for which in range(len(values)):
             line = [(x(p.recipients), y(v[which])) for p, v in shown if p.database == database and v[which] > 0]
             parts.append(_line(line, colour, dashed=which == 1))
     parts.append(_label((LEFT + RIGHT) / 2, top + PANEL + 40, "recipients", "middle"))
     return "".join(parts)
+
+
+def _powers(values: Sequence[float]) -> list[float]:
+    """Powers of ten around `values`: at least two."""
+    low, high = floor(log10(min(values))), ceil(log10(max(values)))
+    return [10.0**power for power in range(low, max(high, low + 1) + 1)]
+
+
+def _tens(values: Sequence[float]) -> list[float]:
+    """0 and up to eight even marks that reach beyond the largest of `values`."""
+    step = 10.0 ** floor(log10(max(values)))
+    step = step / 4 if max(values) < 2 * step else step
+    return [step * mark for mark in range(ceil(max(values) / step) + 1)]
 
 
 def _legend(points: Sequence[Point]) -> str:
