@@ -1,4 +1,4 @@
-"""What becomes of messages after they were claimed: results, receipts, and settling what nobody knows. One story each."""
+"""What becomes of messages after they were claimed: results, receipts, settling what nobody knows. One story each."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
