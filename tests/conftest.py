@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psycopg
 import pytest
 from flask import Flask
@@ -48,6 +49,12 @@ FAKES: dict[str, Any] = {
     "org_help_contact": "help@hearthline.example",
 }
 """Settings of every test; port 9 is the discard port, where nothing answers."""
+
+
+# The same examples in every run: a change is judged by what it breaks, not by luck. To look for more, run with
+# `--hypothesis-profile=default`.
+hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("steady")
 
 
 def pytest_configure() -> None:

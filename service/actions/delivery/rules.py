@@ -38,7 +38,10 @@ def next_opening(now: datetime, offset_min: int, offset_max: int, start: int, en
         return now
     apart = offset_max - offset_min
     if apart >= end - start:
-        offset_min = offset_max = offset_min if start + apart < LATEST else offset_max
+        if start + apart < LATEST:
+            offset_max, end = offset_min, min(end, LATEST - apart)  # and no later than the others' evening
+        else:
+            offset_min = offset_max
         if open_now(now, offset_min, offset_max, start, end):
             return now
     wait = (start - local_minute(now, offset_min)) % DAY
