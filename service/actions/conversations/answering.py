@@ -9,7 +9,7 @@ from service import config
 from service.actions import consent, joining_by_text, members, understanding
 from service.actions.conversations import duty, questions, solving, stopping, undo
 from service.actions.conversations.saying import Incoming, answer, did, said_lately, to_person
-from service.actions.understanding import Intent
+from service.actions.understanding import Intent, Rsvp
 from service.models import gatherings as g
 from service.models.conversations import Conversation
 from service.models.members import ChannelName, Member, MemberState, SubscriptionState
@@ -143,14 +143,18 @@ def _leftover(session: Session, incoming: Incoming) -> None:
     member, read = incoming.member, incoming.read
     if member is None or member.state == MemberState.LEFT or not _wants_messages(member):
         return
-    if read.weak_opt_out:
-        stopping.pause_quietly(session, incoming, member)
     if incoming.message.labels.get("odd_number") and incoming.arrived.bare:
         answer(session, incoming, "odd_number", {"number": incoming.arrived.words.strip()})
-    elif incoming.arrived.bare and (read.confirm or read.me_too or read.keyword):
+    elif incoming.arrived.bare and (read.me_too or read.keyword or _answers_something(incoming)):
         answer(session, incoming, "cannot_place")
     elif not said_lately(session, incoming.conversation, "free_text_received"):
         answer(session, incoming, "free_text_received", {"when": duty.when_words(session, member)})
+
+
+def _answers_something(incoming: Incoming) -> bool:
+    """Whether a few words look like an answer to a question that is not open (any more)."""
+    any_question = understanding.screen(incoming.arrived.words, language=incoming.read.language)
+    return any_question.confirm is not None or any_question.rsvp in (Rsvp.YES, Rsvp.NO, Rsvp.MAYBE)
 
 
 def _wants_messages(member: Member) -> bool:

@@ -111,12 +111,19 @@ def confirm_open(session: Session, member: Member, channel: ChannelName) -> bool
 
 
 def last_words(session: Session, conversation: Conversation, members: list[Member]) -> list[str]:
-    """The last texts that we sent, oldest first: a bare YES is judged against what it answers."""
+    """The last texts that we sent, oldest first: a bare YES is judged against what it answers.
+
+    Our automatic answers ask nothing; that many of them name the emergency number must not make a crisis of a "thanks".
+    """
     said: list[tuple[datetime, str]] = [
         (at, body)
         for at, body in session.execute(
             select(Message.at, Message.body)
-            .where(Message.conversation_id == conversation.id, Message.direction == Direction.OUT)
+            .where(
+                Message.conversation_id == conversation.id,
+                Message.direction == Direction.OUT,
+                Message.automatic.is_(False),
+            )
             .order_by(Message.at.desc())
             .limit(2)
         )
