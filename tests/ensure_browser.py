@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
@@ -16,8 +17,8 @@ _MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 
 def existing() -> str | None:
     """The path of a browser that is there and starts: CHROMIUM if set, else one on the PATH, else Playwright's."""
-    found = [os.environ.get("CHROMIUM"), *(shutil.which(name) for name in NAMES), _MAC, _playwrights()]
-    return next((path for path in found if path and _works(path)), None)
+    places = (lambda: os.environ.get("CHROMIUM"), *(partial(shutil.which, name) for name in NAMES), lambda: _MAC)
+    return next((path for place in (*places, _playwrights) if (path := place()) and _works(path)), None)
 
 
 def ensure() -> str | None:

@@ -6,32 +6,16 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from service import queue
 from service.actions import campaigns, conversations, delivery, housekeeping
 from service.config import Settings
-from tests.ensure_browser import existing
 from tests.flows.conftest import world as world  # the same small world as in the flows
 from tests.flows.world import World
 
 SHOTS = Path(__file__).parent / "shots"
 """Screenshots of the last run, to be looked at; not kept in git."""
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """A Chromium that runs as long as the tests do."""
-    path = existing()
-    if path is None:
-        pytest.skip("no Chromium on this machine: `make test` installs one")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage"]
-        )
-        expect.set_options(timeout=20_000)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

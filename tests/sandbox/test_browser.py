@@ -4,29 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from sendgrid import SendGridAPIClient
 from twilio.rest import Client
 
-from tests.ensure_browser import existing
 from tests.sandbox.standin import OURS, Service, Standin, request_body
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 ANA = "+12125550123"
 BOX = "ana@members.example"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = existing()
-    if path is None:
-        pytest.skip("no Chromium on this machine: `make test` installs one")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
