@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from service import clock, db
 from service.actions import campaigns, consent
@@ -426,10 +426,10 @@ def test_proven_absent_for_the_last_time_is_given_up(provider: Provider) -> None
     assert (the_row().state, the_row().reason) == (S.FAILED, "gave_up")
 
 
-def an_event(at: datetime) -> None:
+def an_event(at: datetime, *, read: bool = True) -> None:
     with db.transaction() as session:
         event = WebhookEvent(provider="sendgrid", event_id=str(db.uuid7()), kind="email_event", received_at=at,
-                             processed_at=at, attempts=0)  # fmt: skip
+                             processed_at=at if read else None, attempts=0)  # fmt: skip
         session.add(event)
 
 
@@ -443,6 +443,17 @@ def test_an_email_is_presumed_absent_only_while_events_arrive_at_all() -> None:
         an_event(clock.now())
         assert sweep() == {"expired": 0, "requeued": 2}
         assert len(claim("emails")) == 2
+
+
+def test_while_events_wait_to_be_read_no_email_is_presumed_absent() -> None:
+    marked(2, mail="Breathe.", request=db.uuid7())
+    an_event(NOON + timedelta(seconds=5), read=False)  # perhaps of this very request: nobody has looked
+    with after(2000):
+        an_event(clock.now())
+        assert sweep() == {"expired": 2}
+        with db.transaction() as session:
+            session.execute(update(WebhookEvent).values(processed_at=clock.now()))
+        assert sweep() == {"expired": 0, "requeued": 2}
 
 
 def test_events_before_a_request_say_nothing_about_it() -> None:

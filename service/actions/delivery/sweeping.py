@@ -220,7 +220,7 @@ def _settle_emails(now: datetime, grace: timedelta) -> Counter[str]:
     with db.transaction() as session:
         waiting = session.execute(
             select(Delivery.request_id, Delivery.sending_at, Delivery.id)
-            .where(*_unknown(now, ChannelName.EMAIL, grace))
+            .where(*_unknown(_read_up_to(session, now), ChannelName.EMAIL, grace))
             .order_by(Delivery.id)
             .limit(5 * BATCH)
         ).all()
@@ -238,6 +238,19 @@ def _settle_emails(now: datetime, grace: timedelta) -> Counter[str]:
     if waiting:
         breathe()
     return counts
+
+
+def _read_up_to(session: Session, now: datetime) -> datetime:
+    """The moment up to which every event about an email that has come was read: an unread one may tell of any request,
+    so no grace runs out while the workers of inbound are behind.
+    """
+    unread: datetime | None = session.scalar(
+        select(WebhookEvent.received_at)
+        .where(WebhookEvent.kind == "email_event", WebhookEvent.processed_at.is_(None))
+        .order_by(WebhookEvent.id)
+        .limit(1)
+    )
+    return min(unread or now, now)
 
 
 def _last_event(session: Session) -> datetime | None:
