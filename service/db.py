@@ -4,18 +4,22 @@
 into a writer half-way fails at once with SQLITE_BUSY whatever the time-out says.
 """
 
+import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import uuid_utils.compat
 from sqlalchemy import (
+    ARRAY,
     JSON,
+    BigInteger,
     Column,
+    ColumnElement,
     DateTime,
     Dialect,
     Engine,
@@ -23,13 +27,18 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    any_,
     create_engine,
     event,
+    func,
+    literal,
     make_url,
     select,
+    type_coerce,
 )
+from sqlalchemy import column as sql_column
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from service import config, crypto
 from service.errors import Unavailable
@@ -104,8 +113,10 @@ class State(TypeDecorator[StrEnum]):
     def process_bind_param(self, value: StrEnum | str | None, dialect: Dialect) -> str | None:
         return None if value is None else self.enum(value).value
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:
-        return None if value is None else self.enum(value)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        """A plain look-up: this runs for several columns of every row that is claimed."""
+        found: dict[str | None, StrEnum | None] = {None: None, **{member.value: member for member in self.enum}}
+        return found.__getitem__
 
     @property
     def python_type(self) -> type[StrEnum]:
@@ -173,6 +184,38 @@ def _sqlite_engine(url: str) -> Engine:
 
 def _postgres_engine(url: str) -> Engine:
     return create_engine(url, pool_size=8, max_overflow=16, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+
+
+def among(column: Any, ids: Collection[int]) -> ColumnElement[bool]:
+    """SQL: `column` is one of these whole numbers: one parameter and one statement text, however many there are."""
+    if current().is_sqlite:
+        rows = func.json_each(json.dumps(list(ids))).table_valued("value")
+        return cast(ColumnElement[bool], column.in_(select(rows.c.value)))
+    return cast(ColumnElement[bool], column == any_(literal(list(ids), ARRAY(BigInteger))))
+
+
+def given(columns: Mapping[str, TypeEngine[Any]], rows: Sequence[Sequence[Any]], name: str = "given") -> Any:
+    """SQL: rows of values as a table with these columns, to join or to update from, in one parameter a column or fewer.
+
+    A statement that changes a thousand rows is then one statement, and not a thousand.
+    """
+    if current().is_sqlite:
+        dialect = current().engine.dialect
+        plain = [type_.dialect_impl(dialect).bind_processor(dialect) or _as_it_is for type_ in columns.values()]
+        data = json.dumps([[make(value) for make, value in zip(plain, row, strict=True)] for row in rows])
+        each = func.json_each(data).table_valued("value", name=f"{name}_json")
+        fields = [
+            type_coerce(func.json_extract(each.c.value, f"$[{n}]"), type_).label(column)
+            for n, (column, type_) in enumerate(columns.items())
+        ]
+        return select(*fields).select_from(each).subquery(name)  # no CTE: sqlite3 counts no rows behind a WITH
+    arrays = [literal([row[n] for row in rows], ARRAY(type_)) for n, type_ in enumerate(columns.values())]
+    listed = func.unnest(*arrays).table_valued(*[sql_column(c, t) for c, t in columns.items()], name=name)
+    return listed.render_derived()
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 _database: Database | None = None

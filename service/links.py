@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -32,13 +33,13 @@ LIFETIMES: dict[str, int | None] = {
 
 def sign(purpose: str, *parts: str | int | UUID) -> str:
     """A URL-safe token for `purpose` (a key of LIFETIMES) that carries `parts`, in the order given."""
-    serializer = URLSafeTimedSerializer(config.current().secret_keys[::-1], salt=_known(purpose))
+    serializer = _kept_timed(tuple(config.current().secret_keys), _known(purpose))
     return serializer.dumps([p.hex if isinstance(p, UUID) else p for p in parts])
 
 
 def read(purpose: str, token: str) -> list[Any]:
     """The parts of a token. Raises LinkExpired when it is too old and NotFound when we did not sign it."""
-    serializer = URLSafeTimedSerializer(config.current().secret_keys[::-1], salt=_known(purpose))
+    serializer = _kept_timed(tuple(config.current().secret_keys), _known(purpose))
     try:
         parts = serializer.loads(token, max_age=LIFETIMES[purpose])
     except SignatureExpired:
@@ -92,7 +93,18 @@ def url(path: str) -> str:
 
 
 def _short(purpose: str) -> URLSafeSerializer:
-    return URLSafeSerializer(config.current().secret_keys[::-1], salt=purpose)
+    return _kept(tuple(config.current().secret_keys), purpose)
+
+
+@lru_cache(maxsize=64)
+def _kept(keys: tuple[str, ...], purpose: str) -> URLSafeSerializer:
+    """A serializer is dearer to make than to use, and a campaign uses it for every recipient."""
+    return URLSafeSerializer(keys[::-1], salt=purpose)
+
+
+@lru_cache(maxsize=64)
+def _kept_timed(keys: tuple[str, ...], purpose: str) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(keys[::-1], salt=purpose)
 
 
 def _known(purpose: str) -> str:

@@ -147,7 +147,6 @@ class Address(Base):
     verified_at: Mapped[datetime | None] = mapped_column(UTCTime)
     asked_at: Mapped[datetime | None] = mapped_column(UTCTime)
     introduced_at: Mapped[datetime | None] = mapped_column(UTCTime)
-    last_sent_at: Mapped[datetime | None] = mapped_column(UTCTime)
     created_at: Mapped[datetime] = mapped_column(UTCTime)
 
     member: Mapped[Member] = relationship(back_populates="addresses")

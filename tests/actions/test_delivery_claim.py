@@ -432,7 +432,6 @@ def test_a_stop_also_takes_back_a_claim_that_is_not_committed_yet(database: db.D
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def test_two_workers_at_the_same_moment_do_not_both_find_the_cap_free(database: db.Database) -> None:
-    from service.actions.delivery import facts
     from service.actions.delivery.judging import judge
 
     add_member("Ana", "+12025550123", "ana@example.org")
@@ -440,8 +439,7 @@ def test_two_workers_at_the_same_moment_do_not_both_find_the_cap_free(database: 
     add_member("Ben", "+12025550145")
     with db.current().write_session() as other:
         other.begin()
-        found = facts.of(other, [row_of(texts).id], NOON)
-        assert [verdict for _, verdict in judge(other, found, NOON)] == [None]
+        assert [verdict for _, verdict in judge(other, [row_of(texts).id], NOON)] == [None]
         quiet(CampaignKind.STORY)
         assert [c.first_name for c in claim("texts", limit=10)] == ["Ben"]  # Ana is in other hands
         other.rollback()

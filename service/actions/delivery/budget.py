@@ -53,9 +53,14 @@ class Limits:
     usual: dict[str, int] = field(default_factory=dict)
     """country → what one text there usually costs this month"""
 
+    @property
+    def any(self) -> bool:
+        """Whether there is any limit at all."""
+        return bool(self.money or self.messages)
+
     def refusal(self, row: Row[Any]) -> tuple[str, datetime] | None:
         """(reason, when it passes) for a row of `facts`, or None; then what it will cost is taken off."""
-        if row.needs_no_money:
+        if getattr(row, "needs_no_money", False):  # what belongs to a campaign always does
             return None
         country = row.address_country or ""
         left = self.money.get(country) if row.channel == ChannelName.SMS else None

@@ -14,7 +14,6 @@ from sqlalchemy import ColumnElement, Row, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from service import clock, config, db, queue
-from service.actions.delivery import facts
 from service.actions.delivery.judging import Verdict, judge
 from service.models.campaigns import Campaign, CampaignState, Delivery, DeliveryState, Purpose
 from service.models.members import ChannelName
@@ -54,7 +53,10 @@ class Claimed:
     claim: UUID
     phone_country: str = ""
     """Where a text goes; the member's own country may be another."""
+    tells_story: bool = False
     segments: int = 1
+    begun: bool = False
+    """Whether it was marked as leaving, so that there is nothing to give back."""
 
 
 @dataclass(slots=True)
@@ -75,14 +77,13 @@ def claim(queue_name: str, limit: int, only: ChannelName | None = None) -> Batch
         ids = _due(session, queue_name, limit, now, only)
         if not ids:
             return Batch(0, [])
-        rows = facts.of(session, ids, now)
-        judged = judge(session, rows, now)
+        judged = judge(session, ids, now)
         claim_id = db.uuid7()
         taken = [row for row, verdict in judged if verdict is None]
         if taken:
             session.execute(
                 update(Delivery)
-                .where(Delivery.id.in_([row.id for row in taken]))
+                .where(db.among(Delivery.id, [row.id for row in taken]))
                 .values(claim=claim_id, claimed_until=now + lease(), updated_at=now)
                 .execution_options(synchronize_session=False)
             )
@@ -92,12 +93,13 @@ def claim(queue_name: str, limit: int, only: ChannelName | None = None) -> Batch
 
 def give_back(claimed: Sequence[Claimed]) -> None:
     """Let go of what has not begun to leave, so that another worker may take it at once."""
-    if not claimed:
+    left = [c for c in claimed if not c.begun]
+    if not left:
         return
     with db.transaction() as session:
         session.execute(
             update(Delivery)
-            .where(*_ours(claimed), Delivery.state == DeliveryState.QUEUED)
+            .where(*_ours(left), Delivery.state == DeliveryState.QUEUED)
             .values(claim=None, claimed_until=None)
             .execution_options(synchronize_session=False)
         )
@@ -146,12 +148,15 @@ def mark_sending(claimed: Sequence[Claimed], request_id: UUID | None = None) -> 
             .returning(Delivery.id)
             .execution_options(synchronize_session=False)
         )
-        return set(marked)
+        begun = set(marked)
+    for c in claimed:
+        c.begun = c.begun or c.id in begun
+    return begun
 
 
 def _ours(claimed: Sequence[Claimed]) -> tuple[ColumnElement[bool], ...]:
     """The rows of one claim that nobody has taken from it since."""
-    return Delivery.id.in_([c.id for c in claimed]), Delivery.claim == claimed[0].claim
+    return db.among(Delivery.id, [c.id for c in claimed]), Delivery.claim == claimed[0].claim
 
 
 def _due(session: Session, queue_name: str, limit: int, now: datetime, only: ChannelName | None) -> list[int]:
@@ -208,16 +213,17 @@ def _park(session: Session, ids: Sequence[int], now: datetime) -> None:
 
 
 def _claimed(row: Row[Any], claim_id: UUID) -> Claimed:
+    plain = getattr(row, "plain", False)  # a row of `facts.lean`, which belongs to a campaign and has no more than this
     return Claimed(
         id=row.id,
         campaign_id=row.campaign_id,
-        message_id=row.message_id,
+        message_id=None if plain else row.message_id,
         member_id=row.member_id,
         address_id=row.address_id,
         channel=row.channel,
-        purpose=row.purpose,
+        purpose=Purpose.CAMPAIGN if plain else row.purpose,
         attempts=row.attempts,
-        to=row.direct_to or row.address or "",
+        to=row.address if plain else row.direct_to or row.address or "",
         first_name=row.first_name or "",
         locale=row.locale or "en",
         time_zone=row.time_zone or "UTC",
@@ -226,6 +232,7 @@ def _claimed(row: Row[Any], claim_id: UUID) -> Claimed:
         introduced_at=row.introduced_at,
         claim=claim_id,
         phone_country=row.address_country or "",
+        tells_story=row.tells_story if plain else row.story_id is not None,
     )
 
 

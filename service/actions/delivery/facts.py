@@ -1,17 +1,21 @@
-"""What has to be known about a batch of due messages before any of them may leave: one query for all of them."""
+"""What has to be known about a batch of due messages before any of them may leave: one query for all of them.
+
+`lean` finds the many of a campaign that nothing stands against, `of` reads everything about the others.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, case, exists, false, func, not_, or_, select
 from sqlalchemy.orm import Session, aliased
 
+from service import db
 from service.actions.audience import refusal
-from service.models.campaigns import Campaign, Delivery, Purpose
+from service.models.campaigns import Campaign, CampaignKind, CampaignState, Delivery, Purpose
 from service.models.content import Story, StoryRead, StoryState
 from service.models.conversations import Message
-from service.models.gatherings import Circle, CircleMembership, GroupSession
+from service.models.gatherings import Circle, CircleMembership, GroupSession, SessionState
 from service.models.members import (
     Address,
     AddressState,
@@ -19,6 +23,7 @@ from service.models.members import (
     Member,
     MemberState,
     Subscription,
+    SubscriptionState,
     Suppression,
     Zone,
 )
@@ -34,20 +39,8 @@ WITHOUT_MONEY = (*AFTER_STOP, "channel_stopped", "topic_stopped", "paused", "che
 def of(session: Session, ids: Sequence[int], now: datetime) -> list[Row[Any]]:
     """Everything that the verdict and the writing need, in one query over the batch."""
     of_campaign = Delivery.campaign_id.is_not(None)
-    consent = case(
-        (of_campaign, refusal(Member, Address, Subscription, Delivery.topic.is_not(None))),
-        else_=_refusal_of_single(),
-    )
-    story_over = and_(
-        Campaign.story_id.is_not(None),
-        or_(
-            Story.state != StoryState.PUBLISHED,
-            and_(Story.consent_until.is_not(None), Story.consent_until < now.date()),
-            and_(Delivery.channel == ChannelName.SMS, Story.consent_sms.is_(False)),
-            and_(Delivery.channel == ChannelName.EMAIL, Story.consent_email.is_(False)),
-        ),
-    )
-    statement = (
+    consent = case((of_campaign, _refusal_of_campaign()), else_=_refusal_of_single())
+    statement: Any = (
         select(
             Delivery.id, Delivery.campaign_id, Delivery.message_id, Delivery.member_id, Delivery.address_id,
             Delivery.channel, Delivery.purpose, Delivery.attempts, Delivery.override, Delivery.asks,
@@ -58,10 +51,54 @@ def of(session: Session, ids: Sequence[int], now: datetime) -> list[Row[Any]]:
             Subscription.state.label("subscription_state"), Subscription.paused_until.label("topic_paused_until"),
             Campaign.state.label("campaign_state"), Campaign.kind, Campaign.expires_at, Campaign.story_id,
             Circle.on_hold, GroupSession.starts_at.label("meeting_at"), GroupSession.state.label("meeting_state"),
-            Zone.offset_min, Zone.offset_max, consent.label("refused"), story_over.label("story_over"),
+            Zone.offset_min, Zone.offset_max, consent.label("refused"), _story_over(now).label("story_over"),
             Story.state.label("story_state"), _already_read().label("already_read"),
             _left_circle().label("left_circle"),
         )
+    )  # fmt: skip
+    found: Any = session.execute(_with_all(statement, ids)).all()
+    return list(found)
+
+
+def lean(session: Session, ids: Sequence[int], now: datetime) -> list[Row[Any]]:
+    """The rows of a campaign with what is needed to write them, and whether they are `plain`: no rule can concern them.
+
+    `plain` errs on one side only: what it lets through is sent unless its hours or caps forbid it (`judging`), and
+    whoever it doubts is judged one by one with all the facts.
+    """
+    story = Campaign.kind == CampaignKind.STORY
+    doubts = or_(
+        _refusal_of_campaign().is_not(None),
+        Campaign.state != CampaignState.SENDING,
+        _true(Campaign.expires_at <= now),
+        _true(GroupSession.starts_at <= now),
+        _true(GroupSession.state == SessionState.CANCELLED),
+        _true(_story_over(now)),
+        _already_read(),
+        _left_circle(),
+        and_(story, Member.loss_on.is_not(None)),
+        Member.held_at.is_not(None),
+        _true(Circle.on_hold),
+        _true(Member.paused_until > now),
+        _true(Subscription.state == SubscriptionState.PAUSED),
+        Zone.offset_min.is_(None),
+    )
+    statement: Any = select(
+        Delivery.id, Delivery.campaign_id, Delivery.member_id, Delivery.address_id, Delivery.channel,
+        Delivery.attempts, Delivery.override, Delivery.asks, Address.value.label("address"), Address.introduced_at,
+        Address.country.label("address_country"), Member.first_name, Member.locale, Member.time_zone, Member.country,
+        Member.discreet, Member.weekly_cap, Member.window_from, Member.window_to, Zone.offset_min, Zone.offset_max,
+        Campaign.expires_at, GroupSession.starts_at.label("meeting_at"),
+        Campaign.story_id.is_not(None).label("tells_story"), not_(doubts).label("plain"),
+    )  # fmt: skip
+    found: Any = session.execute(_with_all(statement, ids).where(Delivery.campaign_id.is_not(None))).all()
+    return list(found)
+
+
+def _with_all(statement: Select[Any], ids: Sequence[int]) -> Select[Any]:
+    """Join all that a delivery may belong to, in the order in which messages leave."""
+    return (
+        statement.select_from(Delivery)
         .outerjoin(Member, Member.id == Delivery.member_id)
         .outerjoin(Address, Address.id == Delivery.address_id)
         .outerjoin(Message, Message.id == Delivery.message_id)
@@ -78,11 +115,31 @@ def of(session: Session, ids: Sequence[int], now: datetime) -> list[Row[Any]]:
                 Subscription.channel == Delivery.channel,
             ),
         )
-        .where(Delivery.id.in_(ids))
+        .where(db.among(Delivery.id, ids))
         .order_by(Delivery.priority, Delivery.due_at, Delivery.id)
-    )  # fmt: skip
-    found: Any = session.execute(statement).all()
-    return list(found)
+    )
+
+
+def _true(condition: Any) -> ColumnElement[bool]:
+    """SQL: a condition that is also false where it cannot be known."""
+    return func.coalesce(condition, false())
+
+
+def _refusal_of_campaign() -> ColumnElement[str | None]:
+    return refusal(Member, Address, Subscription, Delivery.topic.is_not(None))
+
+
+def _story_over(now: datetime) -> ColumnElement[bool]:
+    """SQL: whether the campaign's story may not be sent (any more) on this channel."""
+    return and_(
+        Campaign.story_id.is_not(None),
+        or_(
+            Story.state != StoryState.PUBLISHED,
+            and_(Story.consent_until.is_not(None), Story.consent_until < now.date()),
+            and_(Delivery.channel == ChannelName.SMS, Story.consent_sms.is_(False)),
+            and_(Delivery.channel == ChannelName.EMAIL, Story.consent_email.is_(False)),
+        ),
+    )
 
 
 def _already_read() -> ColumnElement[bool]:

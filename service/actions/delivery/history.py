@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Row, and_, case, func, or_, select, union_all
+from sqlalchemy.orm import Session, aliased
 
 from service import db
 from service.models.campaigns import Asks, Campaign, Delivery, DeliveryState, Purpose
@@ -42,11 +42,12 @@ class Sent:
 class History:
     """The week behind the members of some rows of `claims`."""
 
-    def __init__(self, session: Session, rows: Sequence[Row[Any]], now: datetime) -> None:
+    def __init__(self, session: Session, rows: Sequence[Row[Any]], now: datetime, free: set[UUID] | None) -> None:
+        """`free` are the members that `lock` got, None for all."""
         self.now = now
         self._sent: dict[UUID, list[Sent]] = {}
+        self._free = free
         members = {row.member_id for row in rows if not row.override or row.story_id}
-        self._free = _lock(session, members)
         if not members:
             return
         claimed = and_(Delivery.state == DeliveryState.QUEUED, Delivery.claimed_until > now)
@@ -119,13 +120,61 @@ def _sent(found: Row[Any], now: datetime) -> Sent:
     )
 
 
-def _lock(session: Session, members: set[UUID]) -> set[UUID] | None:
-    """Keep other workers from judging the same members until this claim is committed; None: there is no need to.
+def lock(session: Session, ids: Sequence[int]) -> set[UUID] | None:
+    """Keep other workers from judging the members of these deliveries until this claim is committed; returns those
+    who were free, or None where there is no need to ask.
 
     Two workers that look at the same moment would each find the cap free. SQLite has one writer at a time anyway;
     on PostgreSQL a member who is locked is left for a second later, so that nobody waits and nothing can deadlock.
     """
-    if db.current().is_sqlite or not members:
+    if db.current().is_sqlite:
         return None
+    members = select(Delivery.member_id).where(db.among(Delivery.id, ids), Delivery.campaign_id.is_not(None))
     rows = select(Member.id).where(Member.id.in_(members)).with_for_update(skip_locked=True, key_share=True)
     return set(session.scalars(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """The week behind one due message, in figures: other campaigns to its member, counted generously."""
+
+    day: int
+    week: int
+    question: bool
+    """Something that takes the same kind of answer may still be open."""
+    unsettled: bool
+    """Something is leaving, or nobody knows whether it left."""
+
+
+def recent(session: Session, ids: Sequence[int], now: datetime) -> dict[int, Recent]:
+    """What each of these due messages has behind it; whoever got nothing in a week is not in it.
+
+    Figures instead of rows, because there is one line for each message and most need no closer look.
+    """
+    mine, other = aliased(Delivery), aliased(Delivery)
+    same = (
+        other.member_id == mine.member_id,
+        other.campaign_id != mine.campaign_id,
+        other.purpose == Purpose.CAMPAIGN,
+    )
+    pair = (mine.id.label("mine"), other.campaign_id, other.sending_at, other.state)
+    asked = and_(mine.asks != Asks.ME_TOO, other.asks == mine.asks, other.answered_at.is_(None)).label("asked")
+    # Two look-ups in the index of member and moment; with OR between them one would read a member's whole past.
+    went = select(*pair, asked).join(other, and_(*same, other.sending_at > now - WEEK))
+    claimed = select(*pair, asked).join(
+        other,
+        and_(*same, other.sending_at.is_(None), other.state == DeliveryState.QUEUED, other.claimed_until > now),
+    )
+    rows = union_all(*[part.where(db.among(mine.id, ids)) for part in (went, claimed)]).subquery()
+    leaving = rows.c.sending_at.is_(None)
+    in_hand = rows.c.state.in_([DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.UNKNOWN])
+    open_ = and_(rows.c.asked, or_(leaving, rows.c.sending_at > now - QUESTION_OPEN))
+    today = or_(leaving, rows.c.sending_at > now - timedelta(days=1))
+    statement = select(
+        rows.c.mine,
+        func.count(func.distinct(case((today, rows.c.campaign_id)))),
+        func.count(func.distinct(rows.c.campaign_id)),
+        func.max(case((open_, 1), else_=0)),
+        func.max(case((in_hand, 1), else_=0)),
+    ).group_by(rows.c.mine)
+    return {mine_: Recent(d, w, bool(q), bool(u)) for mine_, d, w, q, u in session.execute(statement)}

@@ -1,19 +1,21 @@
 """What a due message of a campaign must wait for, or why it never leaves: the rules of one member's peace.
 
-The facts come from one query over the whole batch (`claims`); here is only their order, from final to passing.
+The facts come from queries over the whole batch (`facts`, `history`); here is only their order, from final to passing.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from service import config
 from service.actions import zones
-from service.actions.delivery import budget
+from service.actions.delivery import budget, facts, history
 from service.actions.delivery.history import History
 from service.actions.delivery.rules import cap_opens, next_opening
 from service.models.campaigns import CampaignKind, CampaignState, Purpose
@@ -37,20 +39,75 @@ class Verdict:
     park: bool = False
 
 
-def judge(session: Session, rows: Sequence[Row[Any]], now: datetime) -> list[tuple[Row[Any], Verdict | None]]:
-    """Each row of a batch, in its order, with what keeps it from leaving now; None when nothing does."""
-    history = History(session, [row for row in rows if row.campaign_id is not None], now)
+def judge(session: Session, ids: Sequence[int], now: datetime) -> list[tuple[Row[Any], Verdict | None]]:
+    """Each message of a batch, in the order given, with what keeps it from leaving now; None when nothing does.
+
+    Most of a campaign's have nothing against them. They are found by two lean queries; the rest are judged one by one.
+    """
+    free = history.lock(session, ids)
+    rows: dict[int, Row[Any]] = _plain(session, ids, now, free)
+    doubtful = [i for i in ids if i not in rows]
+    others = facts.of(session, doubtful, now) if doubtful else []
+    behind = History(session, [row for row in others if row.campaign_id is not None], now, free)
+    rows |= {row.id: row for row in others}
     limits = budget.limits(session, now)
-    judged = []
-    for row in rows:
-        if row.campaign_id is None:
-            verdict = Verdict(row.refused) if row.refused else _limited(row, limits, now)
-        else:
-            verdict = verdict_on(row, history, now) or _limited(row, limits, now)
-            if verdict is None:
-                history.leaves(row)  # the next one of this member in the batch is judged as if this had gone
-        judged.append((row, verdict))
-    return judged
+    return [(rows[i], _verdict(rows[i], behind, limits, now)) for i in ids if i in rows]
+
+
+def _verdict(row: Row[Any], behind: History, limits: budget.Limits, now: datetime) -> Verdict | None:
+    if getattr(row, "plain", False):
+        return _limited(row, limits, now) if limits.any else None
+    if row.campaign_id is None:
+        return Verdict(row.refused) if row.refused else _limited(row, limits, now)
+    verdict = verdict_on(row, behind, now) or _limited(row, limits, now)
+    if verdict is None:
+        behind.leaves(row)  # the next one of this member in the batch is judged as if this had gone
+    return verdict
+
+
+def _plain(session: Session, ids: Sequence[int], now: datetime, free: set[UUID] | None) -> dict[int, Row[Any]]:
+    """The messages of campaigns that no rule can concern: a subset of what `verdict_on` would let through."""
+    found = facts.lean(session, ids, now)
+    twice = Counter(row.member_id for row in found)
+    maybe = [r for r in found if r.plain and twice[r.member_id] == 1 and (free is None or r.member_id in free)]
+    if not maybe:
+        return {}
+    recent = history.recent(session, [row.id for row in maybe], now)
+    open_ = _Windows(now)
+    return {r.id: r for r in maybe if _nothing_near(r, recent.get(r.id)) and (r.override or open_.at(r))}
+
+
+def _nothing_near(row: Row[Any], recent: history.Recent | None) -> bool:
+    """Whether the week behind a message cannot matter to it."""
+    if recent is None:
+        return True
+    if row.tells_story and recent.unsettled:
+        return False
+    settings = config.current()
+    weekly = settings.weekly_cap if row.weekly_cap is None else row.weekly_cap
+    below = (not settings.daily_cap or recent.day < settings.daily_cap) and (not weekly or recent.week < weekly)
+    return bool(row.override) or (below and not recent.question)
+
+
+class _Windows:
+    """Which windows are open at one moment: there are few, and thousands of messages."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+        self._usual = config.current().window
+        self._open: dict[tuple[int, ...], bool] = {}
+
+    def at(self, row: Row[Any]) -> bool:
+        """Whether a row of `facts.lean` may leave at this hour."""
+        window = _window_of(row, self._usual)
+        key = (row.offset_min, row.offset_max, *window)
+        if key not in self._open:
+            self._open[key] = next_opening(self._now, *key) <= self._now
+        return self._open[key]
+
+
+def _window_of(row: Row[Any], usual: tuple[int, int]) -> tuple[int, int]:
+    return (row.window_from, row.window_to) if row.window_from is not None and row.window_to is not None else usual
 
 
 def verdict_on(row: Row[Any], history: History, now: datetime) -> Verdict | None:
@@ -108,9 +165,7 @@ def _waits(row: Row[Any], history: History, now: datetime) -> Verdict | None:
 def _not_yet(row: Row[Any], history: History, now: datetime) -> Verdict | None:
     """Window, caps and open questions."""
     settings = config.current()
-    start, end = settings.window
-    if row.window_from is not None and row.window_to is not None:
-        start, end = row.window_from, row.window_to
+    start, end = _window_of(row, settings.window)
     low, high = (row.offset_min, row.offset_max) if row.offset_min is not None else zones.offsets(row.time_zone, now)
     opens = next_opening(now, low, high, start, end)
     if opens > now:
@@ -136,10 +191,10 @@ def _limited(row: Row[Any], limits: budget.Limits, now: datetime) -> Verdict | N
     if refused is None:
         return None
     reason, ends = refused
-    if row.purpose in (Purpose.ANSWER, Purpose.TEST):
-        return Verdict(reason)
     again = min(ends, now + budget.LOOK_AGAIN)
-    return Verdict(reason, due=again) if row.campaign_id is None else _later(row, reason, again)
+    if row.campaign_id is not None:
+        return _later(row, reason, again)
+    return Verdict(reason) if row.purpose in (Purpose.ANSWER, Purpose.TEST) else Verdict(reason, due=again)
 
 
 def _later(row: Row[Any], reason: str, due: datetime) -> Verdict:

@@ -20,7 +20,7 @@ from service.actions import consent, holds
 from service.actions.delivery import budget, tally
 from service.actions.delivery.claims import Claimed
 from service.actions.delivery.rules import MAX_ATTEMPTS, backoff
-from service.actions.delivery.writing import STOP_LINE_EVERY
+from service.actions.delivery.writing import STOP_LINE_EVERY, tells_stop
 from service.channels.base import Outcome, Result
 from service.channels.errors import remedy
 from service.models.campaigns import RANK, Campaign, CampaignKind, Delivery, DeliveryState
@@ -87,7 +87,8 @@ def _record(session: Session, results: list[Result], claimed: dict[int, Claimed]
             _mark_address(session, claimed[result.delivery_id], result)
         elif result.outcome == Outcome.CONFIGURATION:
             _stop_and_tell(session, claimed[result.delivery_id], result)
-    remember(session, [r.delivery_id for r in results if r.outcome == Outcome.ACCEPTED], now)
+    accepted = [r.delivery_id for r in results if r.outcome == Outcome.ACCEPTED]
+    remember(session, [i for i in accepted if _worth_remembering(claimed[i])], now)
     _count(session, results, claimed, now)
 
 
@@ -107,18 +108,20 @@ def _count(session: Session, results: list[Result], claimed: dict[int, Claimed],
 
 def _accept(session: Session, results: list[Result], now: datetime) -> None:
     """The provider has them. That counts from anybody, also from a worker whose lease ran out long ago."""
-    rows = [{"_id": r.delivery_id, "_provider": r.provider_id} for r in results]
-    if not rows:
+    if not results:
         return
-    provider_id = func.coalesce(Delivery.provider_id, bindparam("_provider", type_=Delivery.provider_id.type))
+    ours = {"id": Delivery.id.type, "provider": Delivery.provider_id.type}
+    has = db.given(ours, [(r.delivery_id, r.provider_id) for r in results])
+    provider_id = func.coalesce(Delivery.provider_id, has.c.provider)
     values = {"state": DeliveryState.ACCEPTED, "provider_id": provider_id, "sent_at": now, "updated_at": now}
     settled = {"error_code": None, "reason": None, "claimed_until": None, "looked_at": None, "looks": 0}
-    one = Delivery.id == bindparam("_id")
     connection = session.connection()
-    done = connection.execute(update(Delivery).where(one, _any_of(OPEN)).values(values | settled), rows)
-    if done.rowcount != len(rows):  # a receipt was quicker, and may not have named the provider's id
-        late = update(Delivery).where(one, Delivery.provider_id.is_(None)).values(provider_id=provider_id)
-        connection.execute(late, rows)
+    named = Delivery.id == has.c.id
+    done = connection.execute(update(Delivery).where(named, Delivery.state.in_(OPEN)).values(values | settled))
+    if done.rowcount != len(results):  # a receipt was quicker, and may not have named the provider's id
+        # Without the index of the provider's ids, which would bring every message that has none.
+        late = update(Delivery).where(named, func.coalesce(Delivery.provider_id, "") == "")
+        connection.execute(late.values(provider_id=has.c.provider))
 
 
 def _set_states(session: Session, results: list[Result], claimed: dict[int, Claimed], now: datetime) -> None:
@@ -227,6 +230,13 @@ def _stop_and_tell(session: Session, c: Claimed, result: Result) -> None:
         holds.pause_campaign(session, c.campaign_id, remedy(result.code or ""))
 
 
+def _worth_remembering(c: Claimed) -> bool:
+    """Whether `remember` has anything to note about a message that has left."""
+    return c.campaign_id is not None and (
+        c.tells_story or (c.channel == ChannelName.SMS and tells_stop(c.introduced_at))
+    )
+
+
 def remember(session: Session, ids: Collection[int], now: datetime) -> None:
     """Note for messages that have left who has been told how to stop, and which story has been read.
 
@@ -235,14 +245,7 @@ def remember(session: Session, ids: Collection[int], now: datetime) -> None:
     """
     if not ids:
         return
-    left = (Delivery.id.in_(ids), Delivery.state.in_(LEFT))
-    addresses = select(Delivery.address_id).where(*left, Delivery.address_id.is_not(None))
-    session.execute(
-        update(Address)
-        .where(Address.id.in_(addresses))
-        .values(last_sent_at=now)
-        .execution_options(synchronize_session=False)
-    )
+    left = (db.among(Delivery.id, ids), Delivery.state.in_(LEFT))
     by_campaign = select(Delivery.address_id).where(
         *left, Delivery.campaign_id.is_not(None), Delivery.channel == ChannelName.SMS
     )

@@ -182,7 +182,7 @@ def invites_me_too(upper: str) -> bool:
     return "ME TOO" in upper or "YO TAMBI" in upper
 
 
-def carries_stop_line(introduced_at: datetime | None) -> bool:
+def tells_stop(introduced_at: datetime | None) -> bool:
     """Whether the next text to an address says how to stop, so that the address counts as told."""
     return introduced_at is None or introduced_at < clock.now() - STOP_LINE_EVERY
 

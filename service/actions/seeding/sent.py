@@ -198,7 +198,6 @@ def _left(ground: Ground, campaign: Campaign, delivery: Delivery, copy: _Copy, t
     delivery.provider_id = f"SM{hexed(32, *identity)}" if delivery.channel == ChannelName.SMS else hexed(22, *identity)
     if delivery.channel == ChannelName.EMAIL:
         delivery.request_id = UUID(hexed(32, campaign.name))
-    copy.address.last_sent_at = left
     if delivery.channel == ChannelName.SMS and _untold(copy.address, left):
         copy.address.introduced_at = left
     if state == DeliveryState.BOUNCED:
