@@ -82,6 +82,8 @@ class Settings(BaseSettings):
     unknown_grace_sms: int = Field(default=120, ge=0)
     unknown_grace_email: int = Field(default=900, ge=0)
 
+    media_days: int = Field(default=30, ge=1, le=3650)
+
     org_name: str = "Hearthline"
     org_postal_address: str = ""
     org_help_contact: str = ""

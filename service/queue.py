@@ -23,6 +23,7 @@ from service import config, db, logs
 
 JOBS: dict[str, str] = {
     "process_inbound": "inbound",
+    "fetch_media": "upkeep",
     "drain_replies": "replies",
     "drain_texts": "texts",
     "drain_emails": "emails",

@@ -5,11 +5,17 @@
 
 from service.actions import campaigns, conversations, delivery, imports
 from service.actions import housekeeping as chores
+from service.actions.conversations import media
 
 
 def process_inbound() -> None:
     """Deal with every webhook that has been stored and not yet been read."""
     conversations.process_inbound()
+
+
+def fetch_media() -> None:
+    """Fetch the pictures and sounds that came with texts."""
+    media.fetch_waiting()
 
 
 def drain_replies() -> None:

@@ -18,6 +18,7 @@ from service.actions import clock_lease
 
 EVERY: dict[str, float] = {
     "process_inbound": 5,
+    "fetch_media": 30,
     "drain_replies": 5,
     "drain_texts": 5,
     "drain_emails": 5,

@@ -7,6 +7,7 @@ from sqlalchemy import delete, select, update
 
 from service import clock, db, logs, queue
 from service.actions import campaigns, safety, zones
+from service.actions.conversations import media
 from service.actions.delivery import tally
 from service.actions.delivery.results import breathe
 from service.models.conversations import Conversation, ConversationState, WebhookEvent
@@ -32,6 +33,7 @@ def run() -> dict[str, int]:
         "fetched": campaigns.fetch_stranded,
         "finished": campaigns.finish_done,
         "forgotten": _forget_raw,
+        "files": media.forget_old,
         "sessions": _old_sessions,
         "added_up": lambda: tally.fold(clock.now()),
     }

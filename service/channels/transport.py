@@ -52,6 +52,7 @@ class Connection:
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
+        self._method = ""
         self._body = b""
         self._offset = 0
         self._set: dict[str, object] = {}
@@ -72,7 +73,7 @@ class Connection:
         curl.setopt(pycurl.WRITEFUNCTION, self._parts.append)
         curl.setopt(pycurl.READFUNCTION, self._read)
         if os.environ.get("HEARTHLINE_LOOPBACK_ONLY") == "1":
-            curl.setopt(pycurl.OPENSOCKETFUNCTION, _loopback_socket)
+            curl.setopt(pycurl.OPENSOCKETFUNCTION, loopback_socket)
 
     def _read(self, size: int) -> bytes:
         """Hand libcurl the next part of the body.
@@ -84,6 +85,11 @@ class Connection:
         self._offset += len(part)
         return part
 
+    @property
+    def handle(self) -> Any:
+        """The libcurl handle, for whoever drives several at once (`wire`). A new one after each error."""
+        return self._curl
+
     def request(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"", timeout: float | None = None
     ) -> Reply:
@@ -91,36 +97,51 @@ class Connection:
 
         `timeout` is in seconds, for everything from the name to the last byte.
         """
+        self.prepare(method, url, headers, body, timeout)
+        try:
+            self._curl.perform()
+        except pycurl.error as error:
+            return self.answer(error.args[0])
+        return self.answer()
+
+    def prepare(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"", timeout: float | None = None
+    ) -> None:
+        """Make everything ready for one request; then its handle is performed, and `answer` tells what came of it."""
         self._head.clear()
         self._parts.clear()
-        self._body, self._offset = body, 0
+        self._method, self._body, self._offset = method, body, 0
         self._prepare(method, url, timeout or self._timeout)
-        curl = self._curl
-        curl.setopt(pycurl.URL, url)
         if method == "POST":
-            curl.setopt(pycurl.POSTFIELDSIZE, len(body))
-        curl.setopt(pycurl.HTTPHEADER, [*(f"{name}: {value}" for name, value in headers.items()), "Expect:"])
-        try:
-            curl.perform()
-        except pycurl.error as error:
+            self._curl.setopt(pycurl.POSTFIELDSIZE, len(body))
+        if self._set.get("headers") != headers:
+            self._set["headers"] = dict(headers)
+            lines = [f"{name}: {value}" for name, value in headers.items()]
+            self._curl.setopt(pycurl.HTTPHEADER, [*lines, "Expect:"])
+
+    def answer(self, failed: int | None = None) -> Reply:
+        """The whole answer of the request that has ended. Raises Unsent or Interrupted if it `failed` (libcurl's code)."""
+        if failed is not None:
             self._renew()
-            raise (Interrupted if self._may_have_left(method) else Unsent)(error.args[0]) from None
-        return Reply(curl.getinfo(pycurl.RESPONSE_CODE), _parse_head(self._head), b"".join(self._parts))
+            raise (Interrupted if self._may_have_left(self._method) else Unsent)(failed)
+        return Reply(self._curl.getinfo(pycurl.RESPONSE_CODE), _parse_head(self._head), b"".join(self._parts))
 
     def _prepare(self, method: str, url: str, seconds: float) -> None:
         """Set what differs from the request before: most follow one that was just like them."""
         curl, host = self._curl, url[: url.find("/", 9)]
+        if self._set.get("url") != url:
+            curl.setopt(pycurl.URL, url)
         if self._set.get("seconds") != seconds:
             curl.setopt(pycurl.TIMEOUT_MS, int(seconds * 1000))
             curl.setopt(pycurl.CONNECTTIMEOUT_MS, int(min(seconds, CONNECT_TIMEOUT) * 1000))
         if self._set.get("host") != host:
-            curl.setopt(pycurl.PROXY, "") if _is_loopback(url) else curl.unsetopt(pycurl.PROXY)
+            curl.setopt(pycurl.PROXY, "") if is_loopback(url) else curl.unsetopt(pycurl.PROXY)
         if self._set.get("method") != method:
             curl.unsetopt(pycurl.CUSTOMREQUEST)
             curl.setopt(pycurl.POST if method == "POST" else pycurl.HTTPGET, 1)
             if method not in ("GET", "POST"):
                 curl.setopt(pycurl.CUSTOMREQUEST, method)
-        self._set = {"seconds": seconds, "host": host, "method": method}
+        self._set |= {"seconds": seconds, "host": host, "method": method, "url": url}
 
     def _may_have_left(self, method: str) -> bool:
         """A POST is nothing to the other side before its body, and libcurl takes the body only when connected."""
@@ -188,11 +209,12 @@ def _is_loopback_host(host: str) -> bool:
         return host == "localhost"
 
 
-def _is_loopback(url: str) -> bool:
+def is_loopback(url: str) -> bool:
+    """Whether a URL names this machine."""
     return _is_loopback_host(urlsplit(url).hostname or "")
 
 
-def _loopback_socket(_purpose: int, address: Any) -> Any:
+def loopback_socket(_purpose: int, address: Any) -> Any:
     """Open sockets to this machine only; the tests set this, because libcurl passes by Python's sockets."""
     if address.family in (socket.AF_INET, socket.AF_INET6) and not _is_loopback_host(address.addr[0]):
         return pycurl.SOCKET_BAD

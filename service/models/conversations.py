@@ -131,19 +131,6 @@ class Message(Base):
     coordinator: Mapped[Any] = relationship("Coordinator")
 
 
-class Attachment(Base):
-    """A file that came with a message: listed with name, kind and size; the file itself is fetched by a later step."""
-
-    __tablename__ = "attachments"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
-    message_id: Mapped[UUID] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"), index=True)
-    name: Mapped[str] = mapped_column(Encrypted("attachment.name"))
-    content_type: Mapped[str] = mapped_column(String(100), default="")
-    size: Mapped[int | None] = mapped_column(Integer)
-    url: Mapped[str | None] = mapped_column(Encrypted("attachment.url"))
-
-
 class Flag(Base):
     """A risk that the screen or a person saw, and every step of what was done about it, with its time."""
 

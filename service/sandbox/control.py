@@ -3,6 +3,7 @@
 JSON only, from this machine only, and never for a page of another site.
 """
 
+import base64
 import json
 from collections.abc import Callable
 from typing import Any
@@ -40,6 +41,13 @@ def _text(body: dict[str, Any], key: str, otherwise: str | None = None) -> str:
     if not isinstance(value, str):
         raise Malformed(f"{key} must be a string.", field=key)
     return value
+
+
+def _bytes(content: str) -> bytes:
+    try:
+        return base64.b64decode(content, validate=True)
+    except ValueError:
+        raise Malformed("content must be base64.", field="media") from None
 
 
 def _number(body: dict[str, Any], key: str, kind: Callable[[Any], Any]) -> Any:
@@ -127,9 +135,13 @@ def _mail(store: Store, row: Row) -> dict[str, Any]:
 
 @api.post("/reply-sms")
 def reply_sms() -> Response:
-    """{"from", "body", "to"?}: a member texts. Returns {"sid"}."""
+    """{"from", "body", "to"?, "media"? [{"type", "content" (base64)}]}: a member texts. Returns {"sid"}."""
     body = _body()
-    sid = inbound.text_from(_store(), _text(body, "from"), _text(body, "body"), _text(body, "to", ""))
+    given = body.get("media") or []
+    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+        raise Malformed("media must be a list of objects.", field="media")
+    pictures = [inbound.Picture(_text(one, "type"), _bytes(_text(one, "content"))) for one in given]
+    sid = inbound.text_from(_store(), _text(body, "from"), _text(body, "body"), _text(body, "to", ""), pictures)
     return jsonify({"sid": sid})
 
 

@@ -6,12 +6,15 @@ import random
 import secrets
 import sqlite3
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from dataclasses import dataclass
 from email.utils import formataddr, formatdate, parseaddr
 from html import escape
 from typing import Any
 
 import phonenumbers
 
+from service.config import TWILIO_API
 from service.errors import Invalid, NotFound
 from service.sandbox import mails, provoke, texts
 from service.sandbox.segments import measure
@@ -22,6 +25,8 @@ STOP_WORDS = frozenset("STOP UNSUBSCRIBE END QUIT STOPALL REVOKE OPTOUT CANCEL".
 START_WORDS = frozenset("START YES UNSTOP".split())
 HELP_WORDS = frozenset("HELP INFO".split())
 """Twilio's default words; they count only when they are the whole message."""
+MOST_MEDIA = 5 * 1024 * 1024
+"""Bytes of media in one message, as Twilio has it."""
 _AUTOMATIC = {
     "STOP": "You have successfully been unsubscribed. You will not receive any more messages from this number. "
     "Reply START to resubscribe.",
@@ -42,27 +47,42 @@ def valid_phone(given: str) -> str:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
-def text_from(store: Store, phone: str, body: str, to: str = "") -> str:
-    """A member texts us. Returns the MessageSid; raises Invalid for a bad number or an empty or endless text."""
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A file that goes with a text; `kind` is what the phone says that it is."""
+
+    kind: str
+    data: bytes
+
+
+def text_from(store: Store, phone: str, body: str, to: str = "", pictures: Sequence[Picture] = ()) -> str:
+    """A member texts us. Returns the MessageSid; raises Invalid for a bad number or an empty or endless text.
+
+    Words may be missing where there is a picture (MMS).
+    """
     phone = valid_phone(phone)
-    if not body.strip():
+    if sum(len(picture.data) for picture in pictures) > MOST_MEDIA:
+        raise Invalid("Pictures may have 5 MB together.", field="picture")
+    if not body.strip() and not pictures:
         raise Invalid("Write something first.", field="body")
     if len(body) > texts.MAX_BODY:
         raise Invalid(f"At most {texts.MAX_BODY} characters.", field="body")
     with store.write() as db:
-        sid = _accept_text(store, db, phone, body, to)
+        sid = _accept_text(store, db, phone, body, to, pictures)
     store.wake.set()
     return sid
 
 
-def _accept_text(store: Store, db: sqlite3.Connection, phone: str, body: str, to: str) -> str:
+def _accept_text(
+    store: Store, db: sqlite3.Connection, phone: str, body: str, to: str, pictures: Sequence[Picture]
+) -> str:
     last = db.execute(
         "SELECT sender, service_sid FROM text WHERE phone = ? AND direction != 'inbound' ORDER BY n DESC LIMIT 1",
         (phone,),
     ).fetchone()
     ours = to or (last["sender"] if last else texts.our_number(store.settings))
     service = last["service_sid"] if last else store.settings.twilio_messaging_service_sid
-    sid, at, count = texts.new_sid(), timestamp(), measure(body).number
+    sid, at, count = texts.new_sid("MM" if pictures else "SM"), timestamp(), measure(body).number
     db.execute(
         "INSERT INTO text (sid, direction, phone, sender, recipient, body, segments, service_sid, callback, created, "
         "initial, sent_at, done_at, final, note) VALUES (?, 'inbound', ?, ?, ?, ?, ?, ?, '', ?, 'received', NULL, ?, "
@@ -71,6 +91,7 @@ def _accept_text(store: Store, db: sqlite3.Connection, phone: str, body: str, to
     )
     touch(db, "phone", phone, body, unread=0)
     params = _text_params(store, sid, phone, ours, body, count, service)
+    params |= _keep_media(store, db, sid, pictures)
     if provoke.switch(store, "opt_out") and (word := _opt_out_type(body)):
         params["OptOutType"] = word
         db.execute(
@@ -83,6 +104,20 @@ def _accept_text(store: Store, db: sqlite3.Connection, phone: str, body: str, to
     delay = random.uniform(0.05, 0.2) * provoke.switch(store, "pace")  # noqa: S311 - a delay, not a secret
     db.execute("INSERT INTO outbox (due, kind, payload) VALUES (?, 'text', ?)", (at + delay, payload))
     return sid
+
+
+def _keep_media(store: Store, db: sqlite3.Connection, sid: str, pictures: Sequence[Picture]) -> dict[str, str]:
+    """Keep the pictures of a text; the fields that tell the service where they are, at the vendor's own address."""
+    fields = {"NumMedia": str(len(pictures))}
+    for number, picture in enumerate(pictures):
+        media = texts.new_sid("ME")
+        db.execute("INSERT INTO media VALUES (?, ?, ?, ?)", (media, sid, picture.kind, picture.data))
+        account = store.settings.twilio_account_sid
+        fields[f"MediaUrl{number}"] = (
+            f"{TWILIO_API}/{texts.API_VERSION}/Accounts/{account}/Messages/{sid}/Media/{media}"
+        )
+        fields[f"MediaContentType{number}"] = picture.kind
+    return fields
 
 
 def _text_params(store: Store, sid: str, phone: str, ours: str, body: str, count: int, service: str) -> dict[str, str]:

@@ -84,7 +84,19 @@ def _bubble(row: Row) -> dict[str, Any]:
         "error": f"{code} {texts.error_message(code)}" if code else "",
         "size": f"{size.number} segment{'s' if size.number > 1 else ''}, {size.encoding}",
         "note": row["note"],
+        "media": current_store().all("SELECT sid, kind FROM media WHERE text_sid = ?", row["sid"]),
     }
+
+
+@pages.get("/media/<sid>")
+def media(sid: str) -> Response:
+    """The bytes of a member's picture, for the page and for whoever was redirected here."""
+    row = current_store().one("SELECT kind, data FROM media WHERE sid = ?", sid)
+    if row is None:
+        abort(404)
+    response = Response(row["data"], mimetype=row["kind"])
+    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    return response
 
 
 def contact(kind: str, address: str) -> Row:

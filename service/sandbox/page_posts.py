@@ -35,12 +35,20 @@ def text(number: str) -> Answer:
     contact("phone", number)
     body = _field("quick") or _field("body")
     try:
-        inbound.text_from(current_store(), number, body)
+        inbound.text_from(current_store(), number, body, pictures=() if _field("quick") else _pictures())
     except Invalid as error:
         return show_phone(number, 422, body=body, error=error.message, field=error.field)
     if request.headers.get("HX-Request"):  # the thread alone, so that a draft in the box stays
         return show_thread(number)
     return _see(url_for("page.phone", number=number))
+
+
+def _pictures() -> list[inbound.Picture]:
+    """The file that was chosen, if there is one. A kind that no phone sends goes as bytes of no kind."""
+    given = request.files.get("picture")
+    data = given.read() if given else b""
+    kind = (given.mimetype if given else "") or "application/octet-stream"
+    return [inbound.Picture(kind, data)] if data else []
 
 
 @posts.post("/phone/<number>/read")

@@ -31,6 +31,9 @@ CREATE TABLE IF NOT EXISTS text (               -- a Message resource, in or out
     deleted INTEGER NOT NULL DEFAULT 0, note TEXT NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS text_phone ON text (phone, n);
 CREATE INDEX IF NOT EXISTS text_recipient ON text (recipient, n);
+CREATE TABLE IF NOT EXISTS media (              -- a picture that a member sent with a text
+    sid TEXT PRIMARY KEY, text_sid TEXT NOT NULL, kind TEXT NOT NULL, data BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS media_text ON media (text_sid);
 CREATE TABLE IF NOT EXISTS request (            -- one mail/send; what its recipients share is kept once
     id TEXT PRIMARY KEY, payload TEXT NOT NULL, created REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS mail (
@@ -51,7 +54,7 @@ CREATE TABLE IF NOT EXISTS suppression (        -- SendGrid's own lists: bounces
     PRIMARY KEY (list, email)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS setting (key TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID;
 """
-TABLES = ("contact", "text", "request", "mail", "outbox", "provocation", "suppression", "setting")
+TABLES = ("contact", "text", "media", "request", "mail", "outbox", "provocation", "suppression", "setting")
 
 Row = sqlite3.Row
 

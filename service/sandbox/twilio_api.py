@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import phonenumbers
-from flask import Blueprint, Response, current_app, jsonify, request
+from flask import Blueprint, Response, current_app, jsonify, redirect, request, url_for
 
 from service.sandbox import late, provoke, texts, twilio_list
 from service.sandbox.provoke import Kind, Provocation
@@ -202,6 +202,27 @@ def index() -> Response:
         raise TwilioError(400, 20001, str(error)) from None
 
 
+@api.get("/Messages/<message>/Media/<sid>")
+def media_file(message: str, sid: str) -> Response:
+    """A member's picture: for whoever has the credentials a redirect to where it lies, as the vendor does it."""
+    _found_media(message, sid)
+    return redirect(url_for("page.media", sid=sid), 307)  # type: ignore[return-value]
+
+
+@api.delete("/Messages/<message>/Media/<sid>.json")
+def delete_media(message: str, sid: str) -> tuple[str, int]:
+    """Forget a member's picture: 204."""
+    _found_media(message, sid)
+    with _store().write() as db:
+        db.execute("DELETE FROM media WHERE sid = ?", (sid,))
+    return "", 204
+
+
+def _found_media(message: str, sid: str) -> None:
+    if _store().one("SELECT sid FROM media WHERE sid = ? AND text_sid = ?", sid, message) is None:
+        raise TwilioError(404, 20404, f"The requested resource /Media/{sid} was not found")
+
+
 @api.get("/Messages/<sid>.json")
 def fetch(sid: str) -> Response:
     """One Message."""
@@ -242,9 +263,11 @@ def delete(sid: str) -> tuple[str, int]:
 
 @api.get("/Messages/<sid>/Media.json")
 def media(sid: str) -> Response:
-    """The media of a Message: none, ever."""
+    """The media of a Message: what a member sent; ours carry none."""
     _found(sid)
-    return jsonify({"media_list": [], "page": 0, "page_size": 50, "next_page_uri": None, "previous_page_uri": None})
+    rows = _store().all("SELECT sid, kind FROM media WHERE text_sid = ? ORDER BY sid", sid)
+    found = [{"sid": row["sid"], "content_type": row["kind"], "parent_sid": sid} for row in rows]
+    return jsonify({"media_list": found, "page": 0, "page_size": 50, "next_page_uri": None, "previous_page_uri": None})
 
 
 def _forget_preview(db: sqlite3.Connection, phone: str) -> None:

@@ -8,13 +8,15 @@ from sqlalchemy import JSON, Boolean, Date, Integer, LargeBinary, String, Text, 
 from sqlalchemy.sql.schema import Column, Table
 
 from service import db
+from service.models.inbox import EncryptedBytes
 
 NOON = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
 
 
-def words(column: Column[Any], number: int) -> str:
+def words(column: Column[Any], number: int) -> Any:
     """What stands in an encrypted column."""
-    return f"wörds of {column} {number}"
+    found = f"wörds of {column} {number}"
+    return found.encode() if isinstance(column.type, EncryptedBytes) else found
 
 
 def fill(rows: int = 3) -> None:

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from service import queue
 from service.actions import campaigns, conversations, delivery, housekeeping
+from service.actions.conversations import media
 from service.config import Settings
 from tests.flows.conftest import world as world  # the same small world as in the flows
 from tests.flows.world import World
@@ -51,8 +52,9 @@ def working(world: World, configure: Callable[..., Settings]) -> Iterator[World]
             while not stop.is_set():
                 conversations.process_inbound()
                 campaigns.start_due()
-                for name in ("replies", "texts", "emails"):
+                for name in world.queues:
                     delivery.drain(name)
+                media.fetch_waiting()
                 housekeeping.run()
                 stop.wait(0.1)
         except BaseException as error:

@@ -28,7 +28,8 @@ class World:
 
     standin: Standin
     url: str
-    _queues: tuple[str, ...] = field(default=("replies", "texts", "emails"))
+    queues: tuple[str, ...] = field(default=("replies", "texts", "emails"))
+    """The queues that somebody works on."""
 
     def work(self, seconds: float = 8.0) -> None:
         """Do everything that is due, until nothing more comes: no webhook on its way, nothing to send."""
@@ -36,7 +37,7 @@ class World:
         quiet = 0
         while quiet < 2 and time.monotonic() < ends:
             done = conversations.process_inbound() + campaigns.start_due()
-            done += sum(delivery.drain(name) for name in self._queues)
+            done += sum(delivery.drain(name) for name in self.queues)
             waiting = self.standin.get("counts")["waiting"]
             quiet = quiet + 1 if not done and not waiting else 0
             time.sleep(0.02)

@@ -10,7 +10,8 @@ from service import clock, db
 from service.actions import consent
 from service.actions.conversations import replying
 from service.models.campaigns import Delivery
-from service.models.conversations import Attachment, Conversation, ConversationState, Message, Note
+from service.models.conversations import Conversation, ConversationState, Message, Note
+from service.models.inbox import Attachment
 from service.models.members import ChannelName, Member
 from service.models.staff import AuditEntry, CannedReply
 from tests.flows.world import add_circle, add_member

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from service import clock, db, links
 from service.actions import contacts, understanding
-from service.actions.conversations import answering, questions, stopping, store
+from service.actions.conversations import answering, media, questions, stopping, store
 from service.actions.conversations.incoming import Arrived
 from service.actions.conversations.saying import Incoming, to_person
 from service.actions.outbox import conversation_of
@@ -23,7 +23,6 @@ from service.channels import inbound_email, inbound_text
 from service.channels.inbound_parts import parse_multipart
 from service.models.campaigns import Delivery, Purpose
 from service.models.conversations import (
-    Attachment,
     Conversation,
     ConversationState,
     Direction,
@@ -31,6 +30,7 @@ from service.models.conversations import (
     RiskTier,
     WebhookEvent,
 )
+from service.models.inbox import Attachment
 from service.models.members import ChannelName, Member
 
 PERSON_FIRST = timedelta(hours=48)
@@ -220,7 +220,10 @@ def _keep(
     session.add(message)
     session.flush()
     for name, kind, size, url in arrived.attachments:
-        session.add(Attachment(message_id=message.id, name=name, content_type=kind[:100], size=size, url=url))
+        if url is not None:
+            media.expect(session, message, name, kind[:100], url)
+        else:
+            session.add(Attachment(message_id=message.id, name=name, content_type=kind[:100], size=size, at=message.at))
     conversation.last_in_at = event.received_at
     conversation.channel = arrived.channel
     conversation.unread += 1

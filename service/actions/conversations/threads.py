@@ -15,7 +15,6 @@ from service.actions import access, audit
 from service.actions.conversations import card
 from service.models.campaigns import Campaign, CampaignContent, Delivery, DeliveryState
 from service.models.conversations import (
-    Attachment,
     Conversation,
     ConversationState,
     Direction,
@@ -24,6 +23,7 @@ from service.models.conversations import (
     Note,
     RiskTier,
 )
+from service.models.inbox import Attachment
 from service.models.members import Member
 from service.models.staff import AuditEntry, Coordinator
 

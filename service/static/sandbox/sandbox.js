@@ -32,7 +32,7 @@
     const { successful, requestConfig } = event.detail;
     if (requestConfig.elt.id !== "compose") return;
     document.getElementById("send-error").hidden = successful;
-    if (successful && !requestConfig.formData.has("quick")) box.value = "";
+    if (successful && !requestConfig.formData.has("quick")) { box.value = ""; document.getElementById("picture").value = ""; }
     box.focus({ preventScroll: true });
   });
   document.body.addEventListener("htmx:load", (event) => {

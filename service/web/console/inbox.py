@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from service import db
 from service.actions.conversations import replying, threads
 from service.web.auth import me, signed_in
-from service.web.console import inbox_acts, inbox_flags, inbox_page, inbox_words
+from service.web.console import inbox_acts, inbox_files, inbox_flags, inbox_page, inbox_words
 
 bp = Blueprint("inbox", __name__, url_prefix="/console/inbox")
 
@@ -74,3 +74,4 @@ for _rule, _view in (
 ):
     bp.add_url_rule(_rule, view_func=_view, methods=["POST"])
 bp.add_url_rule("/flags", view_func=inbox_flags.flags)
+bp.add_url_rule("/files/<uuid:attachment_id>", endpoint="file", view_func=inbox_files.show)

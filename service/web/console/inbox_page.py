@@ -170,7 +170,7 @@ def mark(thread: Thread) -> str:
 
 
 def _entry_facts(entry: Entry) -> tuple[object, ...]:
-    return (entry.kind, entry.id, entry.state, entry.channel)
+    return (entry.kind, entry.id, entry.state, entry.channel, *(file.state for file in entry.attachments))
 
 
 def _mark(facts: Any) -> str:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from service.actions.audience import REASONS
 from service.actions.understanding.lexicon import lexicon
 from service.models.conversations import Flag, RiskTier
+from service.models.inbox import Attachment, FileState
 
 _FARED = {
     "queued": ("waiting to leave", "plain"),
@@ -134,6 +135,25 @@ def lasting(span: timedelta | None) -> str:
         hours, minutes = divmod(seconds // 60, 60)
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     return f"{seconds // 86400} days"
+
+
+_NOT_SHOWN = {
+    "kind": "of a kind that is not opened here",
+    "size": "larger than 10 MB, so not fetched",
+    "missing": "gone at the provider before it could be fetched",
+    "address": "not fetched: it does not stand at the provider's address",
+}
+
+
+def file_fate(file: Attachment) -> str:
+    """What became of a member's file that cannot be shown."""
+    if file.state == FileState.LISTED:
+        return "came by mail; files from mail are listed and never opened here"
+    if file.state == FileState.WAITING:
+        return "being fetched" if file.attempts < 2 else "being fetched; the provider makes us wait"
+    if file.state == FileState.GONE:
+        return "deleted, as every picture is after a while"
+    return _NOT_SHOWN.get(file.reason or "", "could not be fetched from the provider")
 
 
 def size(count: int | None) -> str:
