@@ -120,7 +120,7 @@ class Connection:
             self._curl.setopt(pycurl.HTTPHEADER, [*lines, "Expect:"])
 
     def answer(self, failed: int | None = None) -> Reply:
-        """The whole answer of the request that has ended. Raises Unsent or Interrupted if it `failed` (libcurl's code)."""
+        """The answer of a request that has ended. Raises Unsent or Interrupted if it `failed` (with libcurl's code)."""
         if failed is not None:
             self._renew()
             raise (Interrupted if self._may_have_left(self._method) else Unsent)(failed)

@@ -14,7 +14,7 @@ from sqlalchemy import func, select, update
 from service import clock, db
 from service.actions import campaigns, delivery
 from service.actions.delivery import pace
-from service.channels.twilio import KeptHttpClient
+from service.channels.twilio_http import WireHttpClient
 from service.config import Settings
 from service.models.campaigns import CampaignKind, Delivery, DeliveryState
 from tests.flows.world import World, add_member, send
@@ -26,13 +26,13 @@ pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def begun(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The moments at which requests begin."""
     moments: list[float] = []
-    real = KeptHttpClient.request
+    real = WireHttpClient.request
 
-    def note(self: KeptHttpClient, *args: Any, **kwargs: Any) -> Any:
+    def note(self: WireHttpClient, *args: Any, **kwargs: Any) -> Any:
         moments.append(time.monotonic())
         return real(self, *args, **kwargs)
 
-    monkeypatch.setattr(KeptHttpClient, "request", note)
+    monkeypatch.setattr(WireHttpClient, "request", note)
     return moments
 
 
