@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -82,6 +83,8 @@ class Settings(BaseSettings):
     unknown_grace_sms: int = Field(default=120, ge=0)
     unknown_grace_email: int = Field(default=900, ge=0)
 
+    answer_hours: str = ""
+    answer_zone: str = "UTC"
     media_days: int = Field(default=30, ge=1, le=3650)
 
     org_name: str = "Hearthline"
@@ -110,6 +113,21 @@ class Settings(BaseSettings):
     @classmethod
     def _window(cls, value: str) -> str:
         parse_window(value)
+        return value
+
+    @field_validator("answer_hours")
+    @classmethod
+    def _hours(cls, value: str) -> str:
+        parse_hours(value)
+        return value
+
+    @field_validator("answer_zone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise ValueError("must be a time zone such as America/New_York") from None
         return value
 
     @field_validator("encryption_keys")
@@ -239,6 +257,32 @@ def parse_window(value: str) -> tuple[int, int]:
     if not 0 <= start < end <= 24 * 60:
         raise ValueError("must start before it ends, between 00:00 and 24:00")
     return start, end
+
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+NEVER = "off"
+
+
+def parse_hours(value: str) -> dict[int, tuple[int, int]]:
+    """`"mon-fri 09:00-17:00; sat 10:00-12:00"` → weekday (0 is Monday) → minutes after midnight: (from, to).
+
+    Empty for `""` and `"off"`. Raises ValueError with what is expected.
+    """
+    found: dict[int, tuple[int, int]] = {}
+    for part in filter(None, (p.strip().lower() for p in value.split(";"))):
+        if part == NEVER:
+            continue
+        days, _, hours = part.partition(" ")
+        first, _, last = days.partition("-")
+        if first not in DAYS or (last and last not in DAYS):
+            raise ValueError("must look like mon-fri 09:00-17:00; sat 10:00-12:00, or be off")
+        day, end = DAYS.index(first), DAYS.index(last or first)
+        while True:
+            found[day] = parse_window(hours.strip())
+            if day == end:
+                break
+            day = (day + 1) % 7
+    return found
 
 
 def decode_key(entry: str) -> bytes:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 import pytest
 from redis import Redis
 
-from service import config, db
-from service.actions import delivery
+from service import clock, config, db
+from service.actions import delivery, zones
 from service.config import Settings
 from service.sandbox import keys
 from service.sandbox.app import create_sandbox
+from tests.flows.talk import NOON, Talk
 from tests.flows.world import World, serve
 from tests.sandbox.standin import Standin, serving
 
@@ -40,6 +41,15 @@ def world(database: db.Database, valkey: Redis, configure: Callable[..., Setting
     delivery.close()
     stop_service()
     stop_sandbox()
+
+
+@pytest.fixture
+def talk(database: db.Database, configure: Callable[..., Settings]) -> Iterator[Talk]:
+    """Talking without any network, at NOON; no caps, no window."""
+    configure(daily_cap=0, weekly_cap=0, sending_window="00:00-24:00")
+    with clock.frozen_at(NOON):
+        zones.refresh()
+        yield Talk()
 
 
 def _free_port() -> int:

@@ -7,6 +7,7 @@ import itertools
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -23,6 +24,8 @@ from tests.flows import world
 
 SMS, EMAIL = ChannelName.SMS, ChannelName.EMAIL
 BOUNDARY = "xYzZY"
+NOON = datetime(2026, 5, 5, 16, tzinfo=UTC)
+"""When these stories happen: a Tuesday, noon in New York."""
 _numbers = itertools.count(1)
 
 

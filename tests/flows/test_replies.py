@@ -1,43 +1,32 @@
 """The rules of conversation, told as stories: what members write by text and by mail, and what comes of it."""
 
 import json
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
 
 from service import clock, db
-from service.actions import campaigns, consent, conversations, gatherings, joining_by_text, outbox, safety, zones
+from service.actions import campaigns, consent, conversations, gatherings, joining_by_text, outbox, safety
 from service.actions import new_members as newcomers
 from service.actions.conversations import receiving, store
-from service.config import Settings
 from service.models.campaigns import CampaignKind, Delivery, DeliveryState, Purpose
 from service.models.content import Resonance, Story, StoryState
 from service.models.conversations import CheckIn, ConversationState, Message, RiskTier, WebhookEvent
 from service.models.gatherings import GroupSession, Invitation, Rsvp
 from service.models.members import Member, MemberState, Subscription, SubscriptionState, Topic
 from service.models.staff import Coordinator, DutyShift, Role
-from tests.flows.talk import EMAIL, SMS, Talk, conversation, flags, messages, waits
+from tests.flows.talk import EMAIL, NOON, SMS, Talk, conversation, flags, messages, waits
 from tests.flows.world import add_circle, add_member
 
 ANA, BEN = "+12025550123", "+12025550145"
 MAIL = "ana@example.org"
 MAYA = "+12025550199"
-NOON = datetime(2026, 5, 5, 16, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 """What is told here is about words; that the engine does the same on PostgreSQL is told elsewhere."""
-
-
-@pytest.fixture
-def talk(database: db.Database, configure: Callable[..., Settings]) -> Iterator[Talk]:
-    configure(daily_cap=0, weekly_cap=0, sending_window="00:00-24:00")
-    with clock.frozen_at(NOON):
-        zones.refresh()
-        yield Talk()
 
 
 def later(**more: float) -> Any:

@@ -147,7 +147,7 @@ def _leftover(session: Session, incoming: Incoming) -> None:
         answer(session, incoming, "odd_number", {"number": incoming.arrived.words.strip()})
     elif incoming.arrived.bare and (read.me_too or read.keyword or _answers_something(incoming)):
         answer(session, incoming, "cannot_place")
-    elif not said_lately(session, incoming.conversation, "free_text_received"):
+    elif not duty.reading_now() and not said_lately(session, incoming.conversation, "free_text_received"):
         answer(session, incoming, "free_text_received", {"when": duty.when_words(session, member)})
 
 

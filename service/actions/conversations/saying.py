@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from service import clock
 from service.actions import contacts, outbox
-from service.actions.conversations import questions
+from service.actions.conversations import loops, questions
 from service.actions.conversations.incoming import Arrived
 from service.actions.understanding import Understanding
 from service.models.campaigns import Purpose
@@ -43,10 +43,15 @@ class Incoming:
 
 
 def to_person(incoming: Incoming) -> None:
-    """Put the conversation before a person."""
+    """Put the conversation before a person, also one that was resolved or snoozed. A stranger's is held, unless it has
+    been taken up already.
+    """
     conversation = incoming.conversation
     if conversation.member_id is not None:
         conversation.state, conversation.snoozed_until = ConversationState.NEEDS_REPLY, None
+    elif conversation.state != ConversationState.NEEDS_REPLY:
+        conversation.state, conversation.snoozed_until = ConversationState.HELD, None
+        conversation.tags = conversation.tags.replace("moved", "")
     conversation.waiting_since = conversation.waiting_since or incoming.message.at
 
 
@@ -60,6 +65,10 @@ def answer(
 ) -> None:
     """Send one of our own texts back on the channel that was written on; silent where the provider has answered."""
     if incoming.arrived.provider_answered or incoming.message.automatic:
+        return
+    if purpose != Purpose.SAFETY and template not in loops.ALWAYS and loops.going_round(session, incoming, template):
+        incoming.message.labels = incoming.message.labels | {"loop": True}
+        to_person(incoming)
         return
     member = incoming.member
     if member is not None:

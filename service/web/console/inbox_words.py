@@ -67,6 +67,8 @@ def chips(labels: dict[str, Any]) -> list[Chip]:
     found += _done(str(labels["did"])) if labels.get("did") else _read(labels)
     if labels.get("automatic"):
         found.append(Chip("automatic message"))
+    if labels.get("loop"):
+        found.append(Chip("two machines may be talking: no automatic answer", "warn"))
     if labels.get("tapback"):
         found.append(Chip("a reaction, not an answer"))
     return found

@@ -1,0 +1,66 @@
+"""Two automatic systems that answer one another for ever: noticed after three rounds, and left to a person.
+
+A person may well send several short answers in a row (YES, OOPS, NO), so it is not their number that tells, but that
+nothing changes: the same words again, or the same answer again. And nobody gets more than MOST answers in an hour.
+"""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from service import clock
+from service.models.campaigns import Purpose
+from service.models.conversations import Direction, Message
+
+if TYPE_CHECKING:
+    from service.actions.conversations.saying import Incoming
+
+ROUNDS = 3
+MOST = 20
+WITHIN = timedelta(hours=1)
+ALWAYS = frozenset(["stopped_with_line"])
+"""What goes out all the same: it carries the line for somebody in danger."""
+
+
+def going_round(session: Session, incoming: "Incoming", template: str) -> bool:
+    """Whether `template` would be the fourth of a row that leads nowhere, or one too many in an hour."""
+    given = _answers(session, incoming)
+    if len(given) >= MOST:
+        return True
+    if len(given) < ROUNDS:
+        return False
+    if all(answer.template == template for answer in given[:ROUNDS]):
+        return True
+    words = _fold(incoming.message.body)
+    return all(_fold(said) == words for said in _said_before(session, incoming))
+
+
+def _answers(session: Session, incoming: "Incoming") -> list[Message]:
+    """Our automatic answers of the last hour, newest first, since a person last wrote."""
+    newest = select(Message).where(
+        Message.conversation_id == incoming.conversation.id,
+        Message.direction == Direction.OUT,
+        Message.at > clock.now() - WITHIN,
+    )
+    found = []
+    for message in session.scalars(newest.order_by(Message.at.desc(), Message.id.desc()).limit(MOST)):
+        if message.coordinator_id is not None:
+            break
+        if message.purpose == Purpose.ANSWER:
+            found.append(message)
+    return found
+
+
+def _said_before(session: Session, incoming: "Incoming") -> list[str]:
+    newest = select(Message.body).where(
+        Message.conversation_id == incoming.conversation.id,
+        Message.direction == Direction.IN,
+        Message.id != incoming.message.id,
+    )
+    return list(session.scalars(newest.order_by(Message.at.desc(), Message.id.desc()).limit(ROUNDS)))
+
+
+def _fold(words: str) -> str:
+    return " ".join(words.casefold().split())
