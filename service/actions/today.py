@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from service import clock
 from service.actions import access
+from service.actions.delivery import budget, unsettled
 from service.models.conversations import CheckIn, Conversation, ConversationState, Flag, RiskTier
 from service.models.gatherings import Circle, GroupSession, Invitation, Rsvp, SessionState
 from service.models.members import Member, MemberState
@@ -106,6 +107,16 @@ def replies(session: Session, coordinator: Coordinator) -> Waiting:
 def newcomers(session: Session, coordinator: Coordinator) -> Waiting:
     """People who asked to join and have not confirmed yet."""
     return _waiting(session, Member.created_at, Member.state == MemberState.PENDING, access.access_members(coordinator))
+
+
+def budgets(session: Session, coordinator: Coordinator) -> Sequence[budget.Standing]:
+    """Countries whose texts wait, or soon will: the month's budget is used. For those who see every campaign."""
+    return budget.warnings(session) if access.sees_everything(coordinator) else []
+
+
+def unknown(session: Session, coordinator: Coordinator) -> int:
+    """Messages of which nobody can tell whether they left: a person has to decide."""
+    return sum(g.count for g in unsettled.groups(session)) if access.sees_everything(coordinator) else 0
 
 
 def _waiting(session: Session, since: Any, *where: ColumnElement[bool]) -> Waiting:

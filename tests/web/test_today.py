@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from html import unescape
 from typing import Any
 from uuid import UUID
@@ -11,12 +12,22 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from service import clock, db
-from service.models.campaigns import Campaign, CampaignKind, CampaignState
+from service.actions.delivery import budget
+from service.models.campaigns import (
+    Campaign,
+    CampaignKind,
+    CampaignState,
+    Delivery,
+    DeliveryState,
+    Purpose,
+    Usage,
+)
 from service.models.conversations import CheckIn, Conversation, ConversationState, Flag, RiskTier
 from service.models.gatherings import CircleStaff, GroupSession, Invitation, Rsvp
 from service.models.members import ChannelName, Member, MemberState
 from service.models.staff import AuditEntry, Coordinator, DutyShift
 from tests.flows.world import add_circle, add_member
+from tests.web.conftest import Enter
 
 TODAY = "/console/today/"
 
@@ -132,6 +143,45 @@ def test_sessions_campaigns_and_a_gap_in_the_rota(console: FlaskClient) -> None:
     assert "A scheduled one scheduled Leaves" in page
     assert "A finished one" not in page
     assert "Nobody has the time from" in page
+
+
+def spent(country: str, dollars: int) -> None:
+    with db.transaction() as session:
+        session.add(
+            Usage(day=clock.now().date(), channel=ChannelName.SMS, country=country, messages=900, segments=900,
+                  cost=dollars * 1_000_000)
+        )  # fmt: skip
+
+
+def test_a_budget_that_runs_out_is_pointed_out_before_texts_wait(enter: Enter, console: FlaskClient) -> None:
+    for country, dollars in (("US", 8), ("GB", 11), ("MX", 1)):
+        budget.set_budget(country, Decimal(10), None)
+        spent(country, dollars)
+    page = words(console)
+    assert "About 80% of this month’s budget for texts to US is used." in page
+    assert "The budget for texts to GB is used up" in page
+    assert "Safety, STOP and HELP leave all the same. An administrator can raise it" in page
+    assert "MX" not in page
+    assert "/console/settings/budgets" not in console.get(TODAY).text
+    assert "/console/settings/budgets" in enter("admin").get(TODAY).text
+    assert "budget" not in words(enter("circle_coordinator"))
+
+
+def test_what_nobody_knows_is_put_before_a_person(enter: Enter, console: FlaskClient) -> None:
+    long_ago = clock.now() - timedelta(hours=2)
+    with db.transaction() as session:
+        for _ in range(3):
+            session.add(
+                Delivery(state=DeliveryState.UNKNOWN, channel=ChannelName.EMAIL, queue="replies", due_at=long_ago,
+                         sending_at=long_ago, purpose=Purpose.ANSWER, priority=1, created_at=long_ago,
+                         updated_at=long_ago)
+            )  # fmt: skip
+    page = words(console)
+    assert "3 messages may or may not have left" in page
+    assert "An administrator decides, in Settings." in page
+    assert "Nothing waits for you." not in page
+    assert "/console/settings/deliveries" in enter("admin").get(TODAY).text
+    assert "may not have left" not in words(enter("circle_coordinator"))
 
 
 def test_nobody_on_duty_is_said_plainly(console: FlaskClient) -> None:

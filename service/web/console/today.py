@@ -11,6 +11,7 @@ from service import clock, db
 from service.actions import access, campaigns, safety
 from service.actions import today as glance
 from service.models.campaigns import Campaign
+from service.models.staff import Role
 from service.web import languages
 from service.web.auth import me, signed_in
 from service.web.console import campaign_words as words
@@ -29,6 +30,7 @@ def index() -> ResponseReturnValue:
     with db.reading() as session:
         person = me()
         concerns, replies = glance.concerns(session, person), glance.replies(session, person)
+        budgets, unknown = glance.budgets(session, person), glance.unknown(session, person)
         low, newcomers = glance.low_points(session, person), glance.newcomers(session, person)
         moving = campaigns.recent(session, access.access_campaigns(person), shelf="on-their-way", limit=glance.MOST)
         return render_template(
@@ -36,7 +38,8 @@ def index() -> ResponseReturnValue:
             gatherings=glance.gatherings(session, person), moving=_with_progress(session, moving), words=words,
             on_duty=safety.on_duty_now(session, now), gap=campaigns.rota_gap(session, now, now + ROTA_AHEAD),
             mood=_weeks(session), floor=glance.FLOOR,
-            calm=not (concerns or replies.count or low),
+            budgets=budgets, unknown=unknown, may_set=person.role == Role.ADMIN,
+            calm=not (concerns or replies.count or low or unknown),
         )  # fmt: skip
 
 
