@@ -6,7 +6,7 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format types contract bench understand-report lock clean
+.PHONY: help run test lint format types contract bench chaos understand-report lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ contract: .venv/ready ## Check that dependencies point one way
 
 bench: .venv/ready ## Measure speed, with a ceiling beside each figure
 	@$(BIN)/hearthline bench $(ARGS)
+
+chaos: .venv/ready ## Break everything at random while campaigns leave: 50 schedules, or ARGS="--seed 7" for one again
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 understand-report: .venv/ready ## Score what texts are taken to mean, on the held-out half of the labelled sets
 	@$(BIN)/python -m tests.understanding.report $(ARGS)
