@@ -4,7 +4,6 @@
 into a writer half-way fails at once with SQLITE_BUSY whatever the time-out says.
 """
 
-import json
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from enum import StrEnum
 from typing import Any, cast
 from uuid import UUID
 
+import orjson
 import uuid_utils.compat
 from sqlalchemy import (
     ARRAY,
@@ -27,7 +27,9 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     any_,
+    bindparam,
     create_engine,
     event,
     func,
@@ -188,10 +190,28 @@ def _postgres_engine(url: str) -> Engine:
 
 def among(column: Any, ids: Collection[int]) -> ColumnElement[bool]:
     """SQL: `column` is one of these whole numbers: one parameter and one statement text, however many there are."""
+    return _among(column, literal(many(ids), many_type()))
+
+
+def among_given(column: Any, name: str = "ids") -> ColumnElement[bool]:
+    """The same for a statement that is kept: the numbers come at each execution as the parameter `name`, by `many`."""
+    return _among(column, bindparam(name, type_=many_type()))
+
+
+def many(ids: Collection[int]) -> str | list[int]:
+    """Whole numbers as one parameter."""
+    return orjson.dumps(list(ids)).decode() if current().is_sqlite else list(ids)
+
+
+def many_type() -> TypeEngine[Any]:
+    """The type of that parameter."""
+    return Text() if current().is_sqlite else ARRAY(BigInteger)
+
+
+def _among(column: Any, numbers: ColumnElement[Any]) -> ColumnElement[bool]:
     if current().is_sqlite:
-        rows = func.json_each(json.dumps(list(ids))).table_valued("value")
-        return cast(ColumnElement[bool], column.in_(select(rows.c.value)))
-    return cast(ColumnElement[bool], column == any_(literal(list(ids), ARRAY(BigInteger))))
+        return cast(ColumnElement[bool], column.in_(select(func.json_each(numbers).table_valued("value").c.value)))
+    return cast(ColumnElement[bool], column == any_(numbers))
 
 
 def given(columns: Mapping[str, TypeEngine[Any]], rows: Sequence[Sequence[Any]], name: str = "given") -> Any:
@@ -202,7 +222,7 @@ def given(columns: Mapping[str, TypeEngine[Any]], rows: Sequence[Sequence[Any]],
     if current().is_sqlite:
         dialect = current().engine.dialect
         plain = [type_.dialect_impl(dialect).bind_processor(dialect) or _as_it_is for type_ in columns.values()]
-        data = json.dumps([[make(value) for make, value in zip(plain, row, strict=True)] for row in rows])
+        data = orjson.dumps([[make(value) for make, value in zip(plain, row, strict=True)] for row in rows]).decode()
         each = func.json_each(data).table_valued("value", name=f"{name}_json")
         fields = [
             type_coerce(func.json_extract(each.c.value, f"$[{n}]"), type_).label(column)

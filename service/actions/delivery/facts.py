@@ -5,13 +5,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, exists, false, func, not_, or_, select
+from sqlalchemy import ColumnElement, Date, Row, Select, and_, bindparam, case, exists, false, func, not_, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from service import db
 from service.actions.audience import refusal
+from service.db import UTCTime
 from service.models.campaigns import Campaign, CampaignKind, CampaignState, Delivery, Purpose
 from service.models.content import Story, StoryRead, StoryState
 from service.models.conversations import Message
@@ -51,12 +53,12 @@ def of(session: Session, ids: Sequence[int], now: datetime) -> list[Row[Any]]:
             Subscription.state.label("subscription_state"), Subscription.paused_until.label("topic_paused_until"),
             Campaign.state.label("campaign_state"), Campaign.kind, Campaign.expires_at, Campaign.story_id,
             Circle.on_hold, GroupSession.starts_at.label("meeting_at"), GroupSession.state.label("meeting_state"),
-            Zone.offset_min, Zone.offset_max, consent.label("refused"), _story_over(now).label("story_over"),
+            Zone.offset_min, Zone.offset_max, consent.label("refused"), _story_over(now.date()).label("story_over"),
             Story.state.label("story_state"), _already_read().label("already_read"),
             _left_circle().label("left_circle"),
         )
     )  # fmt: skip
-    found: Any = session.execute(_with_all(statement, ids)).all()
+    found: Any = session.execute(_with_all(statement).where(db.among(Delivery.id, ids))).all()
     return list(found)
 
 
@@ -66,6 +68,14 @@ def lean(session: Session, ids: Sequence[int], now: datetime) -> list[Row[Any]]:
     `plain` errs on one side only: what it lets through is sent unless its hours or caps forbid it (`judging`), and
     whoever it doubts is judged one by one with all the facts.
     """
+    values = {"ids": db.many(ids), "now": now, "today": now.date()}
+    return list(session.execute(_lean(db.current().is_sqlite), values).all())
+
+
+@lru_cache(maxsize=2)
+def _lean(sqlite: bool) -> Any:
+    """The statement, kept: to put it together takes longer than to run it."""
+    now: Any = bindparam("now", type_=UTCTime())
     story = Campaign.kind == CampaignKind.STORY
     doubts = or_(
         _refusal_of_campaign().is_not(None),
@@ -73,7 +83,7 @@ def lean(session: Session, ids: Sequence[int], now: datetime) -> list[Row[Any]]:
         _true(Campaign.expires_at <= now),
         _true(GroupSession.starts_at <= now),
         _true(GroupSession.state == SessionState.CANCELLED),
-        _true(_story_over(now)),
+        _true(_story_over(bindparam("today", type_=Date()))),
         _already_read(),
         _left_circle(),
         and_(story, Member.loss_on.is_not(None)),
@@ -91,11 +101,10 @@ def lean(session: Session, ids: Sequence[int], now: datetime) -> list[Row[Any]]:
         Campaign.expires_at, GroupSession.starts_at.label("meeting_at"),
         Campaign.story_id.is_not(None).label("tells_story"), not_(doubts).label("plain"),
     )  # fmt: skip
-    found: Any = session.execute(_with_all(statement, ids).where(Delivery.campaign_id.is_not(None))).all()
-    return list(found)
+    return _with_all(statement).where(db.among_given(Delivery.id), Delivery.campaign_id.is_not(None))
 
 
-def _with_all(statement: Select[Any], ids: Sequence[int]) -> Select[Any]:
+def _with_all(statement: Select[Any]) -> Select[Any]:
     """Join all that a delivery may belong to, in the order in which messages leave."""
     return (
         statement.select_from(Delivery)
@@ -115,7 +124,6 @@ def _with_all(statement: Select[Any], ids: Sequence[int]) -> Select[Any]:
                 Subscription.channel == Delivery.channel,
             ),
         )
-        .where(db.among(Delivery.id, ids))
         .order_by(Delivery.priority, Delivery.due_at, Delivery.id)
     )
 
@@ -129,13 +137,13 @@ def _refusal_of_campaign() -> ColumnElement[str | None]:
     return refusal(Member, Address, Subscription, Delivery.topic.is_not(None))
 
 
-def _story_over(now: datetime) -> ColumnElement[bool]:
+def _story_over(today: Any) -> ColumnElement[bool]:
     """SQL: whether the campaign's story may not be sent (any more) on this channel."""
     return and_(
         Campaign.story_id.is_not(None),
         or_(
             Story.state != StoryState.PUBLISHED,
-            and_(Story.consent_until.is_not(None), Story.consent_until < now.date()),
+            and_(Story.consent_until.is_not(None), Story.consent_until < today),
             and_(Delivery.channel == ChannelName.SMS, Story.consent_sms.is_(False)),
             and_(Delivery.channel == ChannelName.EMAIL, Story.consent_email.is_(False)),
         ),

@@ -5,13 +5,15 @@ workers: read once for the batch, for caps, open questions, and the promise that
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, case, func, or_, select, union_all
+from sqlalchemy import ColumnElement, Row, and_, bindparam, case, func, or_, select, union_all
 from sqlalchemy.orm import Session, aliased
 
 from service import db
+from service.db import UTCTime
 from service.models.campaigns import Asks, Campaign, Delivery, DeliveryState, Purpose
 from service.models.gatherings import GroupSession, SessionState
 from service.models.members import Member
@@ -149,32 +151,39 @@ class Recent:
 def recent(session: Session, ids: Sequence[int], now: datetime) -> dict[int, Recent]:
     """What each of these due messages has behind it; whoever got nothing in a week is not in it.
 
-    Figures instead of rows, because there is one line for each message and most need no closer look.
+    Figures instead of rows, because there is one line for each message and most need no closer look. Two copies of a
+    campaign count as two here: then the member gets the closer look.
     """
+    spans = {"day": now - timedelta(days=1), "week": now - WEEK, "open": now - QUESTION_OPEN}
+    found = session.execute(_recent(db.current().is_sqlite), {"ids": db.many(ids), "now": now, **spans})
+    return {mine: Recent(today, week, bool(asked), bool(unsettled)) for mine, today, week, asked, unsettled in found}
+
+
+@lru_cache(maxsize=2)
+def _recent(sqlite: bool) -> Any:
+    """The statement, kept: to put it together takes longer than to run it."""
+    now, day, week, opened = (bindparam(name, type_=UTCTime()) for name in ("now", "day", "week", "open"))
     mine, other = aliased(Delivery), aliased(Delivery)
     same = (
         other.member_id == mine.member_id,
         other.campaign_id != mine.campaign_id,
         other.purpose == Purpose.CAMPAIGN,
     )
-    pair = (mine.id.label("mine"), other.campaign_id, other.sending_at, other.state)
     asked = and_(mine.asks != Asks.ME_TOO, other.asks == mine.asks, other.answered_at.is_(None)).label("asked")
+    columns = (mine.id.label("mine"), other.sending_at, other.state, asked)
     # Two look-ups in the index of member and moment; with OR between them one would read a member's whole past.
-    went = select(*pair, asked).join(other, and_(*same, other.sending_at > now - WEEK))
-    claimed = select(*pair, asked).join(
-        other,
-        and_(*same, other.sending_at.is_(None), other.state == DeliveryState.QUEUED, other.claimed_until > now),
-    )
-    rows = union_all(*[part.where(db.among(mine.id, ids)) for part in (went, claimed)]).subquery()
+    went = select(*columns).join(other, and_(*same, other.sending_at > week))
+    waiting = (other.sending_at.is_(None), other.state == DeliveryState.QUEUED, other.claimed_until > now)
+    claimed = select(*columns).join(other, and_(*same, *waiting))
+    rows = union_all(*[part.where(db.among_given(mine.id)) for part in (went, claimed)]).subquery()
     leaving = rows.c.sending_at.is_(None)
     in_hand = rows.c.state.in_([DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.UNKNOWN])
-    open_ = and_(rows.c.asked, or_(leaving, rows.c.sending_at > now - QUESTION_OPEN))
-    today = or_(leaving, rows.c.sending_at > now - timedelta(days=1))
-    statement = select(
-        rows.c.mine,
-        func.count(func.distinct(case((today, rows.c.campaign_id)))),
-        func.count(func.distinct(rows.c.campaign_id)),
-        func.max(case((open_, 1), else_=0)),
-        func.max(case((in_hand, 1), else_=0)),
+    open_ = and_(rows.c.asked, or_(leaving, rows.c.sending_at > opened))
+    today = or_(leaving, rows.c.sending_at > day)
+    return select(
+        rows.c.mine, func.sum(_one_if(today)), func.count(), func.max(_one_if(open_)), func.max(_one_if(in_hand))
     ).group_by(rows.c.mine)
-    return {mine_: Recent(d, w, bool(q), bool(u)) for mine_, d, w, q, u in session.execute(statement)}
+
+
+def _one_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return case((condition, 1), else_=0)
