@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from service import clock, config, db, seed
 from service.actions import audience, campaigns, delivery, gatherings, housekeeping, safety, seeding, staff
-from service.actions.conversations import questions, threads
-from service.actions.conversations.threads import Folder
+from service.actions.conversations import folders, questions, threads
+from service.actions.conversations.folders import Folder
 from service.actions.seeding import crowd
 from service.config import Settings
 from service.errors import Conflict, Invalid
@@ -214,12 +214,12 @@ def test_the_console_finds_something_on_every_page(community: None) -> None:
             session.scalars(select(Coordinator).where(Coordinator.email.startswith(name))).one()
             for name in ("maren", "dorothy")
         )
-        waiting = threads.folder(session, maren, Folder.NEEDS_REPLY)
+        waiting = folders.folder(session, maren, Folder.NEEDS_REPLY)
         assert waiting[0].name == "Andre", "risk on top"
         assert {line.name for line in waiting} == {"Andre", "Mei", "Rosa", "Imran"}
         assert all(line.last_words for line in waiting)
-        assert {line.name for line in threads.folder(session, dorothy, Folder.NEEDS_REPLY)} == {"Mei"}
-        assert len(threads.folder(session, maren, Folder.RESOLVED)) > 20
+        assert {line.name for line in folders.folder(session, dorothy, Folder.NEEDS_REPLY)} == {"Mei"}
+        assert len(folders.folder(session, maren, Folder.RESOLVED)) > 20
         read = threads.read(session, maren, waiting[0].conversation.id)
         assert [entry.kind for entry in read.entries if entry.kind != "campaign"] == [
             "in",

@@ -7,7 +7,7 @@ from sqlalchemy import delete, select, update
 
 from service import clock, db, logs, queue
 from service.actions import campaigns, safety, zones
-from service.actions.conversations import media
+from service.actions.conversations import media, promises
 from service.actions.delivery import tally
 from service.actions.delivery.results import breathe
 from service.models.conversations import Conversation, ConversationState, WebhookEvent
@@ -29,6 +29,7 @@ def run() -> dict[str, int]:
         "paged": safety.page_again,
         "raised": safety.raise_daily,
         "woken": _wake,
+        "promised": promises.raise_due,
         "zones": zones.refresh,
         "fetched": campaigns.fetch_stranded,
         "finished": campaigns.finish_done,

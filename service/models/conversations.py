@@ -82,6 +82,12 @@ class Conversation(Base):
     __table_args__ = (
         Index("ix_conversations_folder", "state", "waiting_since", "id"),
         Index("ix_conversations_unknown", "address_hash"),
+        Index(
+            "ix_conversations_promise",
+            "promise_at",
+            sqlite_where=text("promise_at IS NOT NULL"),
+            postgresql_where=text("promise_at IS NOT NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
@@ -94,6 +100,7 @@ class Conversation(Base):
     assigned_to: Mapped[UUID | None] = mapped_column(ForeignKey("coordinators.id", ondelete="SET NULL"))
     waiting_since: Mapped[datetime | None] = mapped_column(UTCTime)
     snoozed_until: Mapped[datetime | None] = mapped_column(UTCTime)
+    promise_at: Mapped[datetime | None] = mapped_column(UTCTime)  # the first day on which a promise is due
     last_in_at: Mapped[datetime | None] = mapped_column(UTCTime)
     last_out_at: Mapped[datetime | None] = mapped_column(UTCTime)
     unread: Mapped[int] = mapped_column(Integer, default=0)

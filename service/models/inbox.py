@@ -1,10 +1,10 @@
-"""What hangs on a conversation: the files that came with a message."""
+"""What hangs on a conversation: files that came with a message, promises that were made in one, tags."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import Dialect, ForeignKey, Index, Integer, String, text
+from sqlalchemy import Date, Dialect, ForeignKey, Index, Integer, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.db import Base, Encrypted, State, UTCTime, keyring, uuid7
@@ -68,3 +68,60 @@ class AttachmentPart(Base):
     attachment_id: Mapped[UUID] = mapped_column(ForeignKey("attachments.id", ondelete="CASCADE"), primary_key=True)
     number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     content: Mapped[bytes] = mapped_column(EncryptedBytes("attachment.part"))
+
+
+class PromiseState(StrEnum):
+    """From a day named in a reply to a promise that was kept."""
+
+    OFFERED = "offered"  # a day was found in what somebody wrote; nobody has said yet whether it is a promise
+    OPEN = "open"
+    DONE = "done"
+    DECLINED = "declined"
+
+
+class Promise(Base):
+    """What a coordinator told a member that they, or whoever has the conversation then, will do on a day."""
+
+    __tablename__ = "promises"
+    __table_args__ = (
+        Index(
+            "ix_promises_due",
+            "due_at",
+            sqlite_where=text("state = 'open'"),
+            postgresql_where=text("state = 'open'"),
+        ),
+        Index("ix_promises_conversation", "conversation_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"))
+    message_id: Mapped[UUID | None] = mapped_column(ForeignKey("messages.id", ondelete="SET NULL"))
+    coordinator_id: Mapped[UUID | None] = mapped_column(ForeignKey("coordinators.id", ondelete="SET NULL"))
+    words: Mapped[str] = mapped_column(Encrypted("promise.words"))
+    due_on: Mapped[date] = mapped_column(Date)
+    due_at: Mapped[datetime] = mapped_column(UTCTime)  # the beginning of that day where it was promised
+    state: Mapped[PromiseState] = mapped_column(State(PromiseState))
+    created_at: Mapped[datetime] = mapped_column(UTCTime)
+    raised_at: Mapped[datetime | None] = mapped_column(UTCTime)
+    settled_at: Mapped[datetime | None] = mapped_column(UTCTime)
+    settled_by: Mapped[UUID | None] = mapped_column(ForeignKey("coordinators.id", ondelete="SET NULL"))
+
+
+class Tag(Base):
+    """A word that coordinators put on conversations. Encrypted: what people call them tells much about a member."""
+
+    __tablename__ = "tags"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    name: Mapped[str] = mapped_column(Encrypted("tag.name"))
+    name_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+
+
+class ConversationTag(Base):
+    """One tag on one conversation."""
+
+    __tablename__ = "conversation_tags"
+    __table_args__ = (Index("ix_conversation_tags_tag", "tag_id", "conversation_id"),)
+
+    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True)
+    tag_id: Mapped[UUID] = mapped_column(ForeignKey("tags.id", ondelete="CASCADE"), primary_key=True)

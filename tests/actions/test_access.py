@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from service import clock, db
 from service.actions import access, circles, flag_reports, meetings
-from service.actions.conversations import card, replying, threads
-from service.actions.conversations.threads import Folder
+from service.actions.conversations import card, folders, replying, threads
+from service.actions.conversations.folders import Folder
 from service.errors import DomainError, Forbidden, NotFound
 from service.models.campaigns import CampaignKind
 from service.models.conversations import Conversation, Flag
@@ -73,10 +73,10 @@ def refused(act: Callable[[Session], Any]) -> type[DomainError]:
 def test_lists_hold_their_own_circle_only(two: Two) -> None:
     with db.reading() as session:
         who = two.dorothy
-        seen = {line.name for folder in Folder for line in threads.folder(session, who, folder)}
+        seen = {line.name for folder in Folder for line in folders.folder(session, who, folder)}
         assert seen == {"Ana"}
-        assert threads.counts(session, who)[Folder.NEEDS_REPLY] == 1
-        assert threads.counts(session, who)[Folder.HELD] == 0
+        assert folders.counts(session, who)[Folder.NEEDS_REPLY] == 1
+        assert folders.counts(session, who)[Folder.HELD] == 0
         assert [line.who for line in flag_reports.lines(session, who, cleared=False)] == ["Ana"]
         assert flag_reports.times(session, who).flags == 1
         assert [line.circle.name for line in circles.listed(session, who)] == ["Mine"]
@@ -84,7 +84,7 @@ def test_lists_hold_their_own_circle_only(two: Two) -> None:
         assert meetings.listed(session, who, circle_id=two.other.id) == []
         for words in ("Ben", "b", BEN):
             assert card.find_members(session, who, words) == []
-            assert threads.search(session, who, words) == []
+            assert folders.search(session, who, words) == []
         assert [m.first_name for m in card.find_members(session, who, "Ana")] == ["Ana"]
 
 
@@ -146,7 +146,7 @@ def test_whoever_leaves_the_circle_is_out_of_sight(two: Two) -> None:
 def test_without_a_circle_there_is_nothing_to_see(two: Two) -> None:
     nobody = two.person("nobody", Role.CIRCLE_COORDINATOR)
     with db.reading() as session:
-        assert [line for folder in Folder for line in threads.folder(session, nobody, folder)] == []
+        assert [line for folder in Folder for line in folders.folder(session, nobody, folder)] == []
         assert session.scalars(select(Member).where(access.access_members(nobody))).all() == []
         assert circles.listed(session, nobody) == []
 
@@ -155,7 +155,7 @@ def test_without_a_circle_there_is_nothing_to_see(two: Two) -> None:
 def test_the_other_roles_see_everything_whole(two: Two, role: Role) -> None:
     who = two.person("somebody", role)
     with db.reading() as session:
-        seen = {line.name for folder in Folder for line in threads.folder(session, who, folder)}
+        seen = {line.name for folder in Folder for line in folders.folder(session, who, folder)}
         assert seen == {"Ana", "Ben", "Unknown sender"}
         assert {line.circle.name for line in circles.listed(session, who)} == {"Mine", "Other"}
         ana = session.get_one(Member, two.ana.id)

@@ -35,6 +35,12 @@ def conversation_of(member: Member) -> Conversation:
         return session.scalars(select(Conversation).where(Conversation.member_id == member.id)).one()
 
 
+def conversation_of_id(id_: Any) -> Conversation:
+    """A conversation as it is now."""
+    with db.reading() as session:
+        return session.get_one(Conversation, id_)
+
+
 def held() -> Conversation:
     """The one conversation with nobody's address."""
     with db.reading() as session:

@@ -7,11 +7,12 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from service import clock, db
-from service.actions import access, audit, consent, outbox
-from service.actions.conversations import threads
+from service.actions import access, audit, consent, holds, outbox
+from service.actions.conversations import promises, threads
 from service.errors import Conflict, Invalid, NotFound
 from service.models.campaigns import Purpose
-from service.models.conversations import Conversation, ConversationState, Direction, Message, Note
+from service.models.conversations import Conversation, ConversationState, Direction, Flag, Message, Note, RiskTier
+from service.models.inbox import Promise
 from service.models.members import ChannelName, Member, MemberState
 from service.models.staff import Coordinator
 
@@ -43,6 +44,7 @@ def reply(
         if used == ChannelName.SMS and len(body) > LONGEST:
             raise Invalid(f"A text holds {LONGEST} characters; this has {len(body)}. Shorten it.", field="body")
         message = _send(session, conversation, coordinator, used, body)
+        promises.offer(session, conversation, message, coordinator)
         conversation.assigned_to = conversation.assigned_to or coordinator.id
         conversation.unread = 0
         if resolve and conversation.risk is None:
@@ -192,6 +194,7 @@ def belongs_to(conversation_id: UUID, coordinator: Coordinator, member_id: UUID)
             .values(conversation_id=own.id, member_id=member.id)
             .execution_options(synchronize_session=False)
         )
+        _hand_over(session, held, own, member)
         own.state = ConversationState.NEEDS_REPLY
         own.waiting_since = own.waiting_since or held.waiting_since or clock.now()
         own.last_in_at = max(filter(None, (own.last_in_at, held.last_in_at)), default=None)
@@ -199,3 +202,27 @@ def belongs_to(conversation_id: UUID, coordinator: Coordinator, member_id: UUID)
         held.tags = "moved"
         audit.record(session, str(coordinator.id), "conversation.match", own, held=str(held.id))
         return own.id
+
+
+def _hand_over(session: Session, held: Conversation, own: Conversation, member: Member) -> None:
+    """What was noted, promised and flagged while nobody knew whose words these were belongs to the member now."""
+    for model in (Note, Promise):
+        session.execute(
+            update(model)
+            .where(model.__table__.c.conversation_id == held.id)
+            .values(conversation_id=own.id)
+            .execution_options(synchronize_session=False)
+        )
+    promises.reckon(session, held)
+    promises.reckon(session, own)
+    session.execute(
+        update(Flag)
+        .where(Flag.conversation_id == held.id)
+        .values(conversation_id=own.id, member_id=member.id)
+        .execution_options(synchronize_session=False)
+    )
+    if held.risk is not None:
+        own.risk = max(filter(None, (own.risk, held.risk)), key=list(RiskTier).index)
+        held.risk = None
+        member.held_at = member.held_at or clock.now()
+        holds.take_back(session, [member.id])

@@ -1,159 +1,28 @@
-"""Reading the inbox: folders, and everything said with one member in the order in which it was said."""
+"""Everything said with one member, in the order in which it was said."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, case, func, select, true
+from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from service import clock
 from service.actions import access, audit
-from service.actions.conversations import card
 from service.models.campaigns import Campaign, CampaignContent, Delivery, DeliveryState
 from service.models.conversations import (
     Conversation,
-    ConversationState,
     Direction,
     Flag,
     Message,
     Note,
-    RiskTier,
 )
 from service.models.inbox import Attachment
 from service.models.members import Member
 from service.models.staff import AuditEntry, Coordinator
 
-PAGE = 30
 AUDIT_EVERY = timedelta(hours=1)
-
-
-class Folder(StrEnum):
-    """The inbox's shelves."""
-
-    NEEDS_REPLY = "needs_reply"
-    MINE = "mine"
-    UNASSIGNED = "unassigned"
-    SNOOZED = "snoozed"
-    RESOLVED = "resolved"
-    HELD = "held"
-    RISK = "risk"  # across the others: every conversation with an open safety flag
-
-
-def _in_folder(folder: Folder, coordinator: Coordinator) -> ColumnElement[bool]:
-    waiting = Conversation.state == ConversationState.NEEDS_REPLY
-    if folder == Folder.MINE:
-        return waiting & (Conversation.assigned_to == coordinator.id)
-    if folder == Folder.UNASSIGNED:
-        return waiting & Conversation.assigned_to.is_(None)
-    if folder == Folder.RISK:
-        return Conversation.risk.is_not(None)
-    return Conversation.state == ConversationState(folder.value)
-
-
-@dataclass(frozen=True)
-class Line:
-    """One conversation in a list."""
-
-    conversation: Conversation
-    name: str
-    last_words: str
-    last_channel: str
-    labels: dict[str, Any]
-    last_at: datetime | None
-
-
-def folder(
-    session: Session, coordinator: Coordinator, which: Folder, *, after: UUID | None = None, limit: int = PAGE
-) -> list[Line]:
-    """A page of a folder: risk on top, then who has waited longest (in the end folders, the newest first).
-
-    `after` is the last conversation of the page before.
-    """
-    statement = select(Conversation, Member.first_name).outerjoin(Member, Member.id == Conversation.member_id)
-    statement = statement.where(_in_folder(which, coordinator), access.access_conversations(coordinator))
-    rank = _risk_rank()
-    newest_first = which in (Folder.RESOLVED, Folder.HELD)
-    moment = (
-        func.coalesce(Conversation.last_in_at, Conversation.created_at) if newest_first else Conversation.waiting_since
-    )
-    start = session.get(Conversation, after) if after else None
-    if start is not None:
-        statement = statement.where(_behind(start, rank, moment, newest_first))
-    order = (moment.desc(), Conversation.id.desc()) if newest_first else (moment.asc(), Conversation.id.asc())
-    rows = session.execute(statement.order_by(rank, *order).limit(limit)).all()
-    return _lines(session, [(conversation, name) for conversation, name in rows])
-
-
-def search(session: Session, coordinator: Coordinator, words: str, limit: int = PAGE) -> list[Line]:
-    """Conversations in any folder with whom `words` name: the beginning of a first name, a number, an address."""
-    members = {m.id: m.first_name for m in card.find_members(session, coordinator, words, limit)}
-    found = session.scalars(
-        select(Conversation)
-        .where(Conversation.member_id.in_(members), access.access_conversations(coordinator))
-        .order_by(_risk_rank(), func.coalesce(Conversation.last_in_at, Conversation.created_at).desc())
-    )
-    return _lines(session, [(c, members.get(c.member_id) if c.member_id else None) for c in found])
-
-
-def _risk_rank() -> ColumnElement[int]:
-    return case((Conversation.risk == RiskTier.IMMINENT, 0), (Conversation.risk == RiskTier.CONCERN, 1), else_=2)
-
-
-def _behind(start: Conversation, rank: Any, moment: Any, newest_first: bool) -> ColumnElement[bool]:
-    own_rank = {RiskTier.IMMINENT: 0, RiskTier.CONCERN: 1}.get(start.risk, 2) if start.risk else 2
-    own = (start.last_in_at or start.created_at) if newest_first else start.waiting_since
-    if own is None:
-        return true()
-    further: ColumnElement[bool] = moment < own if newest_first else moment > own
-    same: ColumnElement[bool] = (moment == own) & (
-        Conversation.id < start.id if newest_first else Conversation.id > start.id
-    )
-    behind: ColumnElement[bool] = (rank > own_rank) | ((rank == own_rank) & (further | same))
-    return behind
-
-
-def _lines(session: Session, found: Sequence[tuple[Conversation, str | None]]) -> list[Line]:
-    ids = [conversation.id for conversation, _ in found]
-    turn = func.row_number().over(partition_by=Message.conversation_id, order_by=(Message.at.desc(), Message.id.desc()))
-    newest = (
-        select(Message.id, turn.label("turn"))
-        .where(Message.conversation_id.in_(ids), Message.direction == Direction.IN)
-        .subquery()
-    )
-    last_ones = select(Message).join(newest, newest.c.id == Message.id).where(newest.c.turn == 1)
-    messages = {m.conversation_id: m for m in session.scalars(last_ones)}
-    lines = []
-    for conversation, name in found:
-        last = messages.get(conversation.id)
-        lines.append(
-            Line(
-                conversation,
-                name or ("Shared number" if "shared" in conversation.tags else "Unknown sender"),
-                last.body[:140] if last else "",
-                str(last.channel if last else conversation.channel),
-                last.labels if last else {},
-                conversation.last_in_at,
-            )
-        )
-    return lines
-
-
-def counts(session: Session, coordinator: Coordinator) -> dict[Folder, int]:
-    """How many conversations are in each folder."""
-    return {
-        each: session.scalar(
-            select(func.count())
-            .select_from(Conversation)
-            .where(_in_folder(each, coordinator), access.access_conversations(coordinator))
-        )
-        or 0
-        for each in Folder
-        if each != Folder.RESOLVED
-    }
 
 
 @dataclass(frozen=True)

@@ -176,6 +176,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_system_values")),
     )
     op.create_table(
+        "tags",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.LargeBinary(), nullable=False),
+        sa.Column("name_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tags")),
+        sa.UniqueConstraint("name_hash", name=op.f("uq_tags_name_hash")),
+    )
+    op.create_table(
         "tallies",
         sa.Column("minute", sa.DateTime(timezone=True), nullable=False),
         sa.Column("queue", sa.String(length=10), nullable=False),
@@ -324,6 +332,7 @@ def upgrade() -> None:
         sa.Column("assigned_to", sa.Uuid(), nullable=True),
         sa.Column("waiting_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("snoozed_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("promise_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_in_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_out_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("unread", sa.Integer(), nullable=False),
@@ -343,6 +352,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("conversations", schema=None) as batch_op:
         batch_op.create_index("ix_conversations_folder", ["state", "waiting_since", "id"], unique=False)
+        batch_op.create_index(
+            "ix_conversations_promise",
+            ["promise_at"],
+            unique=False,
+            sqlite_where=sa.text("promise_at IS NOT NULL"),
+            postgresql_where=sa.text("promise_at IS NOT NULL"),
+        )
         batch_op.create_index("ix_conversations_unknown", ["address_hash"], unique=False)
 
     op.create_table(
@@ -470,6 +486,24 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("circle_id", "coordinator_id", name=op.f("pk_circle_staff")),
     )
+    op.create_table(
+        "conversation_tags",
+        sa.Column("conversation_id", sa.Uuid(), nullable=False),
+        sa.Column("tag_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["conversation_id"],
+            ["conversations.id"],
+            name=op.f("fk_conversation_tags_conversation_id_conversations"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["tag_id"], ["tags.id"], name=op.f("fk_conversation_tags_tag_id_tags"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("conversation_id", "tag_id", name=op.f("pk_conversation_tags")),
+    )
+    with op.batch_alter_table("conversation_tags", schema=None) as batch_op:
+        batch_op.create_index("ix_conversation_tags_tag", ["tag_id", "conversation_id"], unique=False)
+
     op.create_table(
         "group_sessions",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -757,6 +791,50 @@ def upgrade() -> None:
         batch_op.create_index("ix_invitations_member", ["member_id"], unique=False)
 
     op.create_table(
+        "promises",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("conversation_id", sa.Uuid(), nullable=False),
+        sa.Column("message_id", sa.Uuid(), nullable=True),
+        sa.Column("coordinator_id", sa.Uuid(), nullable=True),
+        sa.Column("words", sa.LargeBinary(), nullable=False),
+        sa.Column("due_on", sa.Date(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.String(24), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("raised_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("settled_by", sa.Uuid(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["conversation_id"],
+            ["conversations.id"],
+            name=op.f("fk_promises_conversation_id_conversations"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["coordinator_id"],
+            ["coordinators.id"],
+            name=op.f("fk_promises_coordinator_id_coordinators"),
+            ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(
+            ["message_id"], ["messages.id"], name=op.f("fk_promises_message_id_messages"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(
+            ["settled_by"], ["coordinators.id"], name=op.f("fk_promises_settled_by_coordinators"), ondelete="SET NULL"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_promises")),
+    )
+    with op.batch_alter_table("promises", schema=None) as batch_op:
+        batch_op.create_index("ix_promises_conversation", ["conversation_id"], unique=False)
+        batch_op.create_index(
+            "ix_promises_due",
+            ["due_at"],
+            unique=False,
+            sqlite_where=sa.text("state = 'open'"),
+            postgresql_where=sa.text("state = 'open'"),
+        )
+
+    op.create_table(
         "attachment_parts",
         sa.Column("attachment_id", sa.Uuid(), nullable=False),
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
@@ -871,7 +949,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("state = 'queued'"),
         )
         batch_op.create_index("ix_deliveries_member", ["member_id", "sending_at"], unique=False)
-        batch_op.create_index("ix_deliveries_message", ["message_id"], unique=False)
+        batch_op.create_index(
+            "ix_deliveries_message",
+            ["message_id"],
+            unique=False,
+            sqlite_where=sa.text("message_id IS NOT NULL"),
+            postgresql_where=sa.text("message_id IS NOT NULL"),
+        )
         batch_op.create_index(
             "ix_deliveries_open",
             ["claimed_until", "id"],
@@ -879,8 +963,20 @@ def upgrade() -> None:
             sqlite_where=sa.text("state IN ('sending', 'unknown')"),
             postgresql_where=sa.text("state IN ('sending', 'unknown')"),
         )
-        batch_op.create_index("ix_deliveries_provider", ["provider_id"], unique=False)
-        batch_op.create_index("ix_deliveries_request", ["request_id"], unique=False)
+        batch_op.create_index(
+            "ix_deliveries_provider",
+            ["provider_id"],
+            unique=False,
+            sqlite_where=sa.text("provider_id IS NOT NULL"),
+            postgresql_where=sa.text("provider_id IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "ix_deliveries_request",
+            ["request_id"],
+            unique=False,
+            sqlite_where=sa.text("request_id IS NOT NULL"),
+            postgresql_where=sa.text("request_id IS NOT NULL"),
+        )
 
     statements = LEDGER_SQLITE if op.get_bind().dialect.name == "sqlite" else LEDGER_POSTGRESQL
     for statement in statements:

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from service import db
 from service.actions.conversations import replying, threads
 from service.web.auth import me, signed_in
-from service.web.console import inbox_acts, inbox_files, inbox_flags, inbox_page, inbox_words
+from service.web.console import inbox_acts, inbox_files, inbox_flags, inbox_page, inbox_promises, inbox_words
 
 bp = Blueprint("inbox", __name__, url_prefix="/console/inbox")
 
@@ -73,5 +73,11 @@ for _rule, _view in (
     ("/flags/<uuid:flag_id>/clear", inbox_flags.clear),
 ):
     bp.add_url_rule(_rule, view_func=_view, methods=["POST"])
+for _rule, _name, _act in (
+    ("/promises/<uuid:promise_id>/keep", "keep_promise", inbox_promises.keep),
+    ("/promises/<uuid:promise_id>/decline", "decline_promise", inbox_promises.decline),
+    ("/promises/<uuid:promise_id>/done", "promise_done", inbox_promises.done),
+):
+    bp.add_url_rule(_rule, endpoint=_name, view_func=_act, methods=["POST"])
 bp.add_url_rule("/flags", view_func=inbox_flags.flags)
 bp.add_url_rule("/files/<uuid:attachment_id>", endpoint="file", view_func=inbox_files.show)

@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session
 from service import clock, db
 from service.actions import canned, flag_reports
 from service.actions.conversations import card as cards
-from service.actions.conversations import replying, threads
-from service.actions.conversations.threads import Entry, Folder, Line, Thread
+from service.actions.conversations import folders, promises, replying, threads
+from service.actions.conversations.folders import Folder, Line
+from service.actions.conversations.threads import Entry, Thread
 from service.models.conversations import Conversation, ConversationState
 from service.models.members import Member
 from service.models.staff import Coordinator
@@ -26,6 +27,7 @@ FOLDERS = (
     (Folder.NEEDS_REPLY, "Needs reply"),
     (Folder.MINE, "Mine"),
     (Folder.UNASSIGNED, "Unassigned"),
+    (Folder.PROMISED, "Promised"),
     (Folder.SNOOZED, "Snoozed"),
     (Folder.HELD, "Held"),
     (Folder.RESOLVED, "Resolved"),
@@ -35,6 +37,10 @@ EMPTY = {
     Folder.NEEDS_REPLY: ("Nobody is waiting.", "New words from members come here by themselves."),
     Folder.MINE: ("Nothing waits for you.", "Conversations that are assigned to you stand here until they are done."),
     Folder.UNASSIGNED: ("Everything has somebody.", "What nobody has taken yet stands here."),
+    Folder.PROMISED: (
+        "Nothing is promised.",
+        "A day that you name in a reply can be kept as a promise; it stands here.",
+    ),
     Folder.SNOOZED: ("Nothing is snoozed.", "Snoozed conversations come back by themselves at their time."),
     Folder.HELD: ("Nothing is held.", "Words from numbers and addresses that no member has wait here for a person."),
     Folder.RESOLVED: ("Nothing resolved yet.", "Conversations with nothing left to do stand here."),
@@ -80,35 +86,40 @@ def frame(session: Session, current: UUID | None = None) -> dict[str, Any]:
     """The list with its folders; the neighbours of the opened conversation for j and k."""
     folder, query = folder_of(request.values), request.args.get("q", "").strip()
     if query:
-        lines = threads.search(session, me(), query)
+        lines = folders.search(session, me(), query)
     else:
-        lines = threads.folder(session, me(), folder, after=request.args.get("after", type=UUID))
+        lines = folders.folder(session, me(), folder, after=request.args.get("after", type=UUID))
     ids = [line.conversation.id for line in lines]
     at = ids.index(current) if current in ids else -1
     return {
         "folder": folder,
         "query": query,
         "lines": lines,
-        "counts": threads.counts(session, me()),
+        "counts": folders.counts(session, me()),
         "empty_words": EMPTY[folder],
         "people": {c.id: c for c in session.scalars(select(Coordinator).order_by(Coordinator.name))},
         "next_id": ids[at + 1] if at + 1 < len(ids) else None,
         "previous_id": ids[at - 1] if at > 0 else None,
         "after": request.args.get("after"),
-        "older": lines[-1].conversation.id if not query and len(lines) == threads.PAGE else None,
+        "older": lines[-1].conversation.id if not query and len(lines) == folders.PAGE else None,
+        "now": clock.now(),
         "list_mark": _mark(_line_facts(line) for line in lines),
     }
 
 
 def _line_facts(line: Line) -> tuple[object, ...]:
     c = line.conversation
-    return (c.id, c.state, c.risk, c.unread, c.last_in_at, c.assigned_to)
+    return (c.id, c.state, c.risk, c.unread, c.last_in_at, c.assigned_to, c.promise_at)
 
 
 def _opened(session: Session, thread: Thread) -> dict[str, Any]:
     conversation = thread.conversation
     ways = cards.ways(session, me(), conversation)
+    promised, offered = promises.of(session, me(), conversation.id)
     return thread_parts(session, thread) | {
+        "promised": promised,
+        "offered": offered,
+        "today": promises.today(me()),
         "ways": ways,
         "open_ways": [way for way in ways if not way.reason],
         "card": cards.card(session, me(), thread.member) if thread.member else None,
@@ -118,7 +129,6 @@ def _opened(session: Session, thread: Thread) -> dict[str, Any]:
         "view": "member" if request.args.get("view") == "member" else "conversation",
         "matches": _matches(session, conversation),
         "match_query": request.args.get("member", ""),
-        "now": clock.now(),
     }
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from service import clock, db
 from service.actions import access, campaigns, safety
 from service.actions import today as glance
+from service.actions.conversations import promises
 from service.models.campaigns import Campaign
 from service.models.staff import Role
 from service.web import languages
@@ -31,6 +32,7 @@ def index() -> ResponseReturnValue:
         person = me()
         concerns, replies = glance.concerns(session, person), glance.replies(session, person)
         budgets, unknown = glance.budgets(session, person), glance.unknown(session, person)
+        promised = promises.due(session, person, glance.MOST)
         low, newcomers = glance.low_points(session, person), glance.newcomers(session, person)
         moving = campaigns.recent(session, access.access_campaigns(person), shelf="on-their-way", limit=glance.MOST)
         return render_template(
@@ -39,7 +41,8 @@ def index() -> ResponseReturnValue:
             on_duty=safety.on_duty_now(session, now), gap=campaigns.rota_gap(session, now, now + ROTA_AHEAD),
             mood=_weeks(session), floor=glance.FLOOR,
             budgets=budgets, unknown=unknown, may_set=person.role == Role.ADMIN,
-            calm=not (concerns or replies.count or low or unknown),
+            promised=promised, today=promises.today(person),
+            calm=not (concerns or replies.count or low or unknown or promised),
         )  # fmt: skip
 
 
