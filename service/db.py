@@ -172,7 +172,15 @@ def _sqlite_engine(url: str) -> Engine:
     def _prepare(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # SQLAlchemy's begin event below does it, not the driver
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=15000"):
+        # 16 MB of pages instead of 2: a campaign's rows and their indexes are visited again and again.
+        settings = (
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            "foreign_keys=ON",
+            "busy_timeout=15000",
+            "cache_size=-16000",
+        )
+        for pragma in settings:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

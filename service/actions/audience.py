@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, not_, or_, select, union
+from sqlalchemy import ColumnElement, Select, and_, case, exists, false, func, literal, not_, or_, select, union
 from sqlalchemy.orm import Session, aliased
 
 from service import clock
@@ -51,6 +51,9 @@ REASONS: dict[str, str] = {
     "same_address": "shares an address with someone who gets it",
 }
 """Why somebody is left out, in the words that the compose page and the reports use."""
+
+
+MOST_SHARED = 5_000
 
 
 @dataclass(frozen=True)
@@ -112,18 +115,74 @@ def _in_scope(member: Any, audience: Audience) -> list[ColumnElement[bool]]:
     """The member clauses that do not depend on consent."""
     clauses: list[ColumnElement[bool]] = []
     if audience.circle_id:
-        clauses.append(
-            exists().where(
-                CircleMembership.member_id == member.id,
-                CircleMembership.circle_id == audience.circle_id,
-                CircleMembership.left_at.is_(None),
-            )
-        )
+        clauses.append(member.id.in_(_in_circle(audience.circle_id)))
     if audience.languages:
         clauses.append(or_(*[member.locale.like(f"{language}%") for language in audience.languages]))
     if audience.member_ids:
         clauses.append(member.id.in_(audience.member_ids))
     return clauses
+
+
+def _in_circle(circle_id: UUID) -> Select[Any]:
+    return select(CircleMembership.member_id).where(
+        CircleMembership.circle_id == circle_id, CircleMembership.left_at.is_(None)
+    )
+
+
+def piece(audience: Audience, after: UUID | None, size: int) -> Select[Any]:
+    """SELECT the last of the next `size` member ids behind `after` among whom the audience is found; no row at the end.
+
+    Looks at ids alone and at nobody's consent, so that cutting an audience in pieces costs next to nothing.
+    """
+    if audience.circle_id:
+        ids = _in_circle(audience.circle_id)
+    else:
+        ids = select(Member.id)
+        if audience.member_ids:
+            ids = ids.where(Member.id.in_(audience.member_ids))
+    id_ = ids.selected_columns[0]
+    ids = ids.where(id_ > after) if after is not None else ids
+    among = ids.order_by(id_).limit(size).subquery()
+    return select(among.c[0]).order_by(among.c[0].desc()).limit(1)
+
+
+def shared_addresses(session: Session, channel: ChannelName) -> list[bytes] | None:
+    """The hashes of the addresses that several members share; None where they are too many to be listed.
+
+    They are few. Known beforehand, only their members need the question who of them comes first.
+    """
+    found = session.scalars(
+        select(Address.index_hash)
+        .where(Address.channel == channel)
+        .group_by(Address.index_hash)
+        .having(func.count() > 1)
+        .limit(MOST_SHARED + 1)
+    ).all()
+    return list(found) if len(found) <= MOST_SHARED else None
+
+
+def _may(member: Any, address: Any, subscription: Any, audience: Audience) -> ColumnElement[bool]:
+    """SQL: whether `_standing` has nothing against it; the same rules, as conditions that an index and a planner like.
+
+    Never NULL: where there is no address, the first is false.
+    """
+    now = clock.now()
+    conditions = [
+        address.id.is_not(None),
+        address.state == AddressState.OK,
+        address.verified_at.is_not(None),
+        not_(_suppressed(address)),
+        member.state == MemberState.ACTIVE,
+        member.held_at.is_(None),
+        or_(member.paused_until.is_(None), member.paused_until <= now),
+    ]
+    if audience.topic is not None:
+        over = and_(subscription.state == SubscriptionState.PAUSED, subscription.paused_until <= now)
+        active = or_(subscription.state == SubscriptionState.ACTIVE, over)
+        conditions.append(and_(subscription.id.is_not(None), func.coalesce(active, false())))
+    if audience.story_id is not None:
+        conditions.append(not_(_already_read(member, audience)))
+    return and_(*conditions)
 
 
 def _standing(member: Any, channel: ChannelName, audience: Audience) -> tuple[Any, Any, ColumnElement[str | None]]:
@@ -157,31 +216,48 @@ def _already_read(member: Any, audience: Audience) -> ColumnElement[bool]:
 
 
 def _joined(
-    statement: Select[Any], member: Any, channel: ChannelName, audience: Audience, standing: Any, *, outer: bool = True
+    statement: Select[Any],
+    member: Any,
+    channel: ChannelName,
+    audience: Audience,
+    address: Any,
+    subscription: Any,
+    *,
+    outer: bool = True,
 ) -> Select[Any]:
-    address, subscription, _ = standing
     statement = statement.join(address, and_(address.member_id == member.id, address.channel == channel), isouter=outer)
+    if audience.topic is None:
+        return statement.outerjoin(subscription, false())
     return statement.outerjoin(
         subscription,
         and_(
             subscription.member_id == member.id,
             subscription.channel == channel,
-            subscription.topic == audience.topic if audience.topic else literal(False),
+            subscription.topic == audience.topic,
         ),
     )
 
 
 def recipients(
-    audience: Audience, channel: ChannelName, *extra: Any, after: UUID | None = None, upto: UUID | None = None
+    audience: Audience,
+    channel: ChannelName,
+    *extra: Any,
+    after: UUID | None = None,
+    upto: UUID | None = None,
+    shared: Sequence[bytes] | None = None,
 ) -> Select[Any]:
     """SELECT member id, address id (and `extra` columns of Member) of everybody who gets this on `channel`.
 
     Somebody who may be reached on two of the audience's channels gets it on the preferred one (a text where
     nothing is preferred), or on both if they chose both. Ordered by member id, so that it can be cut in pieces:
-    `after` begins behind that member, `upto` ends with that one.
+    `after` begins behind that member, `upto` ends with that one. `shared` are the `shared_addresses`, if known.
     """
     statement, address, clauses = _reached(select(Member.id), Member, channel, audience)
-    clauses.append(_first_at_the_address(address, channel, audience))
+    first = _first_at_the_address(address, channel, audience)
+    if shared is None:
+        clauses.append(first)
+    elif shared:
+        clauses.append(or_(address.index_hash.not_in(shared), first))
     if after is not None:
         clauses.append(Member.id > after)
     if upto is not None:
@@ -193,15 +269,16 @@ def _reached(
     statement: Select[Any], member: Any, channel: ChannelName, audience: Audience
 ) -> tuple[Select[Any], Any, list[ColumnElement[bool]]]:
     """(joined statement, address, clauses) of whoever may be reached on `channel` and gets this there."""
-    standing = _standing(member, channel, audience)
-    statement = _joined(statement, member, channel, audience, standing, outer=False)
-    clauses = [standing[2].is_(None), *_in_scope(member, audience)]
+    address, subscription = aliased(Address), aliased(Subscription)
+    statement = _joined(statement, member, channel, audience, address, subscription, outer=False)
+    clauses = [_may(member, address, subscription, audience), *_in_scope(member, audience)]
     for other in audience.channels:
         if other != channel:
-            other_standing = _standing(member, other, audience)
-            statement = _joined(statement, member, other, audience, other_standing)
-            clauses.append(or_(member.both_channels, not_(_better(member, other)), other_standing[2].is_not(None)))
-    return statement, standing[0], clauses
+            theirs, topic = aliased(Address), aliased(Subscription)
+            statement = _joined(statement, member, other, audience, theirs, topic)
+            elsewhere = and_(_better(member, other), _may(member, theirs, topic, audience))
+            clauses.append(or_(member.both_channels, not_(elsewhere)))
+    return statement, address, clauses
 
 
 def _better(member: Any, other: ChannelName) -> ColumnElement[bool]:
@@ -254,7 +331,7 @@ def _left_out(session: Session, audience: Audience, reached: int) -> dict[str, i
     columns: list[Any] = [*(standing[2] for _, standing in standings), func.count()]
     statement: Select[Any] = select(*columns).select_from(Member)
     for channel, standing in standings:
-        statement = _joined(statement, Member, channel, audience, standing)
+        statement = _joined(statement, Member, channel, audience, standing[0], standing[1])
     statement = statement.where(*_in_scope(Member, audience), Member.state != MemberState.ERASED)
     counts: dict[str, int] = {}
     eligible = 0

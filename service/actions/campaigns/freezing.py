@@ -2,11 +2,12 @@
 was killed goes on where it stopped.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, String, case, column, exists, func, literal, null, or_, select, update, values
+from sqlalchemy import ColumnElement, case, exists, func, literal, null, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
@@ -32,8 +33,8 @@ from service.models.campaigns import (
 from service.models.content import Story
 from service.models.members import ChannelName, Member, Zone
 
-CHUNK = 50_000
-"""Rows frozen per transaction: SQLite's writers wait for one another."""
+PIECE = 10_000
+"""Members looked at in one transaction: SQLite's writers wait for one another."""
 
 
 def start_due() -> int:
@@ -57,7 +58,7 @@ def start_due() -> int:
 
 
 def freeze(campaign_id: UUID) -> int:
-    """Turn the audience into deliveries, in chunks of CHUNK, and open the campaign; returns the copies made."""
+    """Turn the audience into deliveries, piece by piece, and open the campaign; returns the copies made."""
     with db.transaction() as session:
         campaign = get(session, campaign_id, lock=True)
         if campaign.frozen_at or campaign.state not in (CampaignState.SCHEDULED, CampaignState.SENDING):
@@ -65,16 +66,7 @@ def freeze(campaign_id: UUID) -> int:
         campaign.state = CampaignState.SENDING
         campaign.started_at = campaign.started_at or clock.now()
     for channel in campaign.channel_names:
-        after: UUID | None = None
-        while not queue.stopping.is_set():
-            with db.transaction() as session:
-                last = _freeze_chunk(session, campaign, channel, after)
-                queue.ring_after(session, f"drain_{QUEUE_OF[channel]}")
-            breathe()
-            if last is None:
-                break
-            after = last
-        else:
+        if not _freeze_channel(campaign, channel):
             return 0  # told to stop: start_due goes on from the beginning, what exists is not made twice
     with db.transaction() as session:
         size = (
@@ -87,19 +79,40 @@ def freeze(campaign_id: UUID) -> int:
     return size
 
 
-def _freeze_chunk(session: Session, campaign: Campaign, channel: ChannelName, after: UUID | None) -> UUID | None:
-    """One INSERT … SELECT of at most CHUNK recipients; the last member id of the chunk, None when it was empty."""
+def _freeze_channel(campaign: Campaign, channel: ChannelName) -> bool:
+    """Freeze all who get it on a channel, piece by piece; False when told to stop."""
     audience = audiences.of_campaign(campaign)
-    ids = audiences.recipients(audience, channel, after=after).limit(CHUNK).subquery()
-    last: UUID | None = session.scalar(select(ids.c[0]).order_by(ids.c[0].desc()).limit(1))
-    if last is None:
-        return None
-    # Cut by its last member, not counted again: who is in the audience may change between the two statements.
+    with db.reading() as session:
+        shared = audiences.shared_addresses(session, channel)
+        begun = session.scalar(select(exists().where(Delivery.campaign_id == campaign.id))) or False
+    after: UUID | None = None
+    while not queue.stopping.is_set():
+        with db.transaction() as session:
+            last: UUID | None = session.scalar(audiences.piece(audience, after, PIECE))
+            if last is None:
+                return True
+            _freeze_piece(session, campaign, channel, after, last, shared, begun)
+            queue.ring_after(session, f"drain_{QUEUE_OF[channel]}")
+        breathe()
+        after = last
+    return False
+
+
+def _freeze_piece(
+    session: Session,
+    campaign: Campaign,
+    channel: ChannelName,
+    after: UUID | None,
+    last: UUID,
+    shared: Sequence[bytes] | None,
+    begun: bool,
+) -> None:
+    """One INSERT … SELECT of those behind `after`, up to `last`."""
+    audience = audiences.of_campaign(campaign)
     source = audiences.recipients(
-        audience, channel, Member.time_zone, Member.window_from, after=after, upto=last
+        audience, channel, Member.time_zone, Member.window_from, after=after, upto=last, shared=shared
     ).subquery()
     member_id, address_id = source.c[0], source.c[1]
-    due, (first, otherwise) = _due_by_zone(session, campaign)
     now = clock.now()
     row: dict[str, Any] = {
         "campaign_id": campaign.id,
@@ -118,20 +131,15 @@ def _freeze_chunk(session: Session, campaign: Campaign, channel: ChannelName, af
     }
     columns = Delivery.__table__.c
     fixed = [literal(value, columns[name].type) if value is not None else null() for name, value in row.items()]
-    moment = case(
-        # Whoever chose hours of their own is judged by those at the claim.
-        (source.c.window_from.is_not(None), func.coalesce(due.c.earliest, literal(first, columns.due_at.type))),
-        else_=func.coalesce(due.c.due, literal(otherwise, columns.due_at.type)),
-    )
-    made = select(member_id, address_id, moment, *fixed)
-    made = made.select_from(source.outerjoin(due, due.c.zone == source.c.time_zone)).order_by(member_id)
+    moment = _due_at(session, campaign, source.c.time_zone, source.c.window_from)
+    made = select(member_id, address_id, moment, *fixed).order_by(member_id)
+    if begun:
+        made = made.where(_no_copy_yet(campaign, member_id))
     builder = sqlite_insert if db.current().is_sqlite else postgresql_insert
-    session.execute(
-        builder(Delivery)
-        .from_select(["member_id", "address_id", "due_at", *row], made.where(_no_copy_yet(campaign, member_id)))
-        .on_conflict_do_nothing()
-    )
-    return last
+    # Into the table itself: for the ORM every new row would come back with its id.
+    table: Any = Delivery.__table__
+    into = builder(table).from_select(["member_id", "address_id", "due_at", *row], made)
+    session.connection().execute(into.on_conflict_do_nothing())
 
 
 def _no_copy_yet(campaign: Campaign, member_id: Any) -> ColumnElement[bool]:
@@ -141,24 +149,37 @@ def _no_copy_yet(campaign: Campaign, member_id: Any) -> ColumnElement[bool]:
     return or_(~mine, both)
 
 
-def _due_by_zone(session: Session, campaign: Campaign) -> tuple[Any, tuple[datetime, datetime]]:
-    """A VALUES list: zone → the earliest moment, and the first in the window, at which this may leave to somebody
-    there; and the same two for a zone that is not in the list.
+def _due_at(session: Session, campaign: Campaign, zone: Any, own_window: Any) -> ColumnElement[Any]:
+    """SQL: when this may leave first to somebody in `zone`: as soon as the usual window is open there.
+
+    Whoever chose hours of their own is judged by those at the claim. Most zones share their moments, so few are told
+    apart; a table of all zones would be read again for every member.
     """
     begin = max(campaign.scheduled_at or clock.now(), clock.now())
     window = (0, 1440) if campaign.override else config.current().window
     local = campaign.local_time if campaign.schedule == Schedule.LOCAL else None
 
-    def moments(zone: str, low: int, high: int) -> tuple[datetime, datetime]:
-        earliest = max(begin, zones.local_moment(zone, local)) if local else begin
+    def moments(name: str, low: int, high: int) -> tuple[datetime, datetime]:
+        earliest = max(begin, zones.local_moment(name, local)) if local else begin
         return earliest, next_opening(earliest, low, high, *window)
 
-    rows = [(z.name, *moments(z.name, z.offset_min, z.offset_max)) for z in session.scalars(select(Zone))]
-    moment = Delivery.__table__.c.due_at.type
-    listed = values(column("zone", String), column("earliest", moment), column("due", moment), name="zone_due").data(
-        rows
-    )
-    return listed.cte("zone_due"), moments("UTC", 0, 0)
+    found = {z.name: moments(z.name, z.offset_min, z.offset_max) for z in session.scalars(select(Zone))}
+    otherwise = moments("UTC", 0, 0)
+    earliest, usual = (_by_zone(zone, {z: m[n] for z, m in found.items()}, otherwise[n]) for n in (0, 1))
+    return case((own_window.is_not(None), earliest), else_=usual)
+
+
+def _by_zone(zone: Any, moments: dict[str, datetime], otherwise: datetime) -> ColumnElement[Any]:
+    """SQL: the moment of a zone; `otherwise` that of one that is not listed."""
+    type_ = Delivery.__table__.c.due_at.type
+    zones_of: dict[datetime, list[str]] = {}
+    for name, moment in moments.items():
+        if moment != otherwise:
+            zones_of.setdefault(moment, []).append(name)
+    if not zones_of:
+        return literal(otherwise, type_)
+    whens = [(zone.in_(sorted(names)), literal(moment, type_)) for moment, names in zones_of.items()]
+    return case(*whens, else_=literal(otherwise, type_))
 
 
 def _asks(session: Session, campaign: Campaign) -> Asks | None:
