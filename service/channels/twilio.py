@@ -21,6 +21,8 @@ from service.channels.twilio_http import KeptHttpClient, WireHttpClient, as_send
 from service.channels.wire import MOST_WAIT, Wire
 from service.config import Settings
 
+STOP_EVERY = 0.25
+"""Seconds between two looks whether to stop, while nothing comes back from the provider."""
 MOST_LISTED = 1000
 """How many messages to one recipient are looked through at most when an unknown one is settled."""
 
@@ -173,17 +175,22 @@ class TwilioSender:
                         break
                 if not out:
                     return
-                found = self._next(job)
+                found = self._next(job, stop)
                 out -= len(found)
                 yield from found
         finally:
             job.halted = True
 
-    def _next(self, job: _Job) -> list[Result]:
-        """Wait for the next results. Raises RuntimeError when the thread has died: what is open is then unknown."""
+    def _next(self, job: _Job, stop: Callable[[], bool] | None) -> list[Result]:
+        """Wait for the next results. Raises RuntimeError when the thread has died: what is open is then unknown.
+
+        A provider that hangs must not hold up a stop: nothing more begins while its requests run into their time-outs.
+        """
         while True:
             with suppress(Empty):
-                return job.results.get(timeout=1)
+                return job.results.get(timeout=STOP_EVERY)
+            if stop is not None and stop():
+                job.halted = True
             if self._thread is None or not self._thread.is_alive():
                 raise RuntimeError("the sending thread has ended")
 

@@ -193,7 +193,7 @@ class _Turns:
         self._by_id = by_id
         self._hold = hold
         self._left = count
-        self._given_up = False
+        self._given_up = self._stopped = False
 
     def begin(self, ids: Sequence[int]) -> dict[int, float]:
         """Wait for the turn of these and write down that they leave; the moment of each that may, if it is in time."""
@@ -210,8 +210,14 @@ class _Turns:
         self._given_up = True
 
     def over(self) -> bool:
-        """Whether nothing more of this claim should begin."""
-        return self._given_up or queue.stopping.is_set()
+        """Whether nothing more of this claim should begin.
+
+        Told to stop, this gives back at once what has not begun: a provider that hangs holds up only what it has.
+        """
+        if queue.stopping.is_set() and not self._stopped:
+            self._stopped = True
+            give_back(list(self._by_id.values()))
+        return self._given_up or self._stopped
 
 
 def _send_emails(
