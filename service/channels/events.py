@@ -129,23 +129,37 @@ def parse_events(raw: bytes) -> list[EmailEvent]:
 
     Raises Malformed if `raw` is not a JSON array.
     """
+    return [event_of(entry) for entry in entries_of(raw)]
+
+
+def entries_of(raw: bytes) -> list[dict[str, Any]]:
+    """The entries of one batch as they came, in its order; those that are not objects are left out.
+
+    Raises Malformed if `raw` is not a JSON array.
+    """
     try:
         batch = orjson.loads(raw)
     except (orjson.JSONDecodeError, RecursionError):
         raise Malformed("The event batch is not JSON.") from None
     if not isinstance(batch, list):
         raise Malformed("The event batch is not a JSON array.")
-    events = [_event(entry) for entry in batch if isinstance(entry, dict)]
-    if len(events) < len(batch):
-        log.warning("events_skipped", skipped=len(batch) - len(events), kept=len(events))
-    return events
+    entries = [entry for entry in batch if isinstance(entry, dict)]
+    if len(entries) < len(batch):
+        log.warning("events_skipped", skipped=len(batch) - len(entries), kept=len(entries))
+    return entries
 
 
-def _event(entry: dict[str, Any]) -> EmailEvent:
+def id_of(entry: dict[str, Any]) -> str:
+    """The dedupe key of an entry: the provider's own id, or a fingerprint of what it says."""
+    return _reference(entry.get("sg_event_id")) or _fingerprint(entry)
+
+
+def event_of(entry: dict[str, Any]) -> EmailEvent:
+    """One entry, read; what is missing or odd becomes None."""
     name = _text(entry.get("event"), 64).lower()
     bounced = name == Event.BOUNCE
     return EmailEvent(
-        event_id=_reference(entry.get("sg_event_id")) or _fingerprint(entry),
+        event_id=id_of(entry),
         event=_EVENTS.get(name, Event.OTHER),
         event_name=name if re.fullmatch(r"[a-z_]{1,64}", name) else "other",
         delivery_ref=_reference(entry.get("d")),

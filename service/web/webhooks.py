@@ -17,10 +17,12 @@ from service.actions.conversations import store
 from service.channels import events, inbound_email, inbound_text, signatures
 from service.channels.inbound_parts import parse_multipart
 from service.errors import DomainError, Forbidden
+from service.web.limits import limiter
 from service.web.security import csrf
 
 bp = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 csrf.exempt(bp)
+limiter.exempt(bp)  # the signature decides; a provider may send as much as it likes
 log = logs.get("webhooks")
 
 EMPTY_TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
@@ -53,12 +55,11 @@ def sendgrid_events() -> Response:
     """A batch of events about our emails, each stored by its own id."""
     body = _sendgrid_body(config.current().sendgrid_webhook_public_key)
     with _reading("sendgrid"):
-        batch = events.parse_events(body)
-    entries = [entry for entry in orjson.loads(body) if isinstance(entry, dict)]
+        entries = events.entries_of(body)
     conversations.keep(
         [
-            store.Incoming("sendgrid", store.EMAIL_EVENT, event.event_id, json.dumps(entry))
-            for event, entry in zip(batch, entries, strict=True)
+            store.Incoming("sendgrid", store.EMAIL_EVENT, events.id_of(entry), orjson.dumps(entry).decode())
+            for entry in entries
         ]
     )
     return Response(status=204)

@@ -1,15 +1,14 @@
 """Working through stored webhooks: members' words first, one transaction each; receipts after them, in batches."""
 
-import json
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import orjson
 from sqlalchemy import or_, select, update
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session
 
 from service import clock, db, links, logs, queue
 from service.actions.conversations import receiving, store, unreadable
@@ -24,7 +23,7 @@ from service.models.conversations import WebhookEvent
 log = logs.get("inbound")
 
 BUDGET = 20.0
-RECEIPTS_AT_ONCE = 500
+RECEIPTS_AT_ONCE = 1000
 GIVE_UP_AFTER = 4
 """Tries, within half a minute, after which a message that cannot be processed goes to a person as it came."""
 LARGEST_ID = 2**63 - 1
@@ -47,10 +46,10 @@ def process_inbound(budget: float = BUDGET) -> int:
     return done
 
 
-def _waiting(kinds: Sequence[str], limit: int, what: Any = WebhookEvent, *, lock: bool = True) -> Any:
+def _waiting(kinds: Sequence[str], limit: int, what: Sequence[Any] = (WebhookEvent,), *, lock: bool = True) -> Any:
     now = clock.now()
     statement = (
-        select(what)
+        select(*what)
         .where(
             WebhookEvent.processed_at.is_(None),
             WebhookEvent.kind.in_(kinds),
@@ -116,10 +115,13 @@ def _next_receipts() -> int:
 
 def _apply(most: int) -> int:
     with db.transaction() as session:
-        waiting = list(session.scalars(_waiting(store.RECEIPTS, most)))
+        columns = (WebhookEvent.id, WebhookEvent.kind, WebhookEvent.raw, WebhookEvent.received_at)
+        waiting = session.execute(_waiting(store.RECEIPTS, most, columns)).all()
         if waiting:
             apply_receipts(session, [receipt for event in waiting for receipt in _receipts_of(event)])
-            _mark(session, waiting, clock.now())
+            done = db.among(WebhookEvent.id, [event.id for event in waiting])
+            marked = update(WebhookEvent).where(done).values(processed_at=clock.now())
+            session.execute(marked.execution_options(synchronize_session=False))
     return len(waiting)
 
 
@@ -127,7 +129,7 @@ def _one_by_one() -> int:
     """The same batch, each receipt in a transaction of its own."""
     done = 0
     with db.reading() as session:
-        ids = list(session.scalars(_waiting(store.RECEIPTS, RECEIPTS_AT_ONCE, WebhookEvent.id, lock=False)))
+        ids = list(session.scalars(_waiting(store.RECEIPTS, RECEIPTS_AT_ONCE, (WebhookEvent.id,), lock=False)))
     for event_id in ids:
         try:
             with db.transaction() as session:
@@ -140,20 +142,10 @@ def _one_by_one() -> int:
     return done
 
 
-def _mark(session: Session, waiting: list[WebhookEvent], now: datetime) -> None:
-    ids = [event.id for event in waiting]
-    session.execute(
-        update(WebhookEvent)
-        .where(WebhookEvent.id.in_(ids))
-        .values(processed_at=now)
-        .execution_options(synchronize_session=False)
-    )
-
-
-def _receipts_of(event: WebhookEvent) -> list[Receipt]:
+def _receipts_of(event: Any) -> list[Receipt]:
     """The receipt in a stored event; none where it says nothing about a delivery of ours."""
     try:
-        data = json.loads(event.raw or "{}")
+        data = orjson.loads(event.raw or "{}")
         if event.kind == store.TEXT_STATUS:
             return _text_receipt(data, event.received_at)
         return _email_receipts(data)
@@ -173,18 +165,16 @@ def _text_receipt(data: dict[str, Any], at: datetime) -> list[Receipt]:
 
 
 def _email_receipts(data: dict[str, Any]) -> list[Receipt]:
-    found = []
-    for entry in events.parse_events(json.dumps([data]).encode()):
-        if entry.state is None:
-            continue
-        leaves = entry.event in (events.Event.UNSUBSCRIBE, events.Event.GROUP_UNSUBSCRIBE)
-        found.append(
-            Receipt(
-                DeliveryState(entry.state), entry.at, _number(entry.delivery_ref), entry.message_id,
-                _uuid(entry.request_id), entry.reason_code, _outcome(entry), unsubscribe=leaves,
-            )
-        )  # fmt: skip
-    return found
+    entry = events.event_of(data)
+    if entry.state is None:
+        return []
+    leaves = entry.event in (events.Event.UNSUBSCRIBE, events.Event.GROUP_UNSUBSCRIBE)
+    return [
+        Receipt(
+            DeliveryState(entry.state), entry.at, _number(entry.delivery_ref), entry.message_id,
+            _uuid(entry.request_id), entry.reason_code, _outcome(entry), unsubscribe=leaves,
+        )
+    ]  # fmt: skip
 
 
 def _outcome(entry: events.EmailEvent) -> Outcome | None:

@@ -1,8 +1,12 @@
 """Webhooks are stored exactly as they came, before they are answered; a repeat changes nothing."""
 
 import hashlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
+from threading import Lock
+from typing import Any
 
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -26,27 +30,96 @@ class Incoming:
     raw: str
 
 
-def keep(incoming: Sequence[Incoming]) -> int:
-    """Store webhooks in one commit; returns how many were new. The bell rings only after the commit.
+class _Part:
+    """The webhooks of one request, on their way into the database."""
 
-    A bell that cannot be rung (Redis is down) changes nothing: the event is safe and the workers look by themselves.
+    def __init__(self, incoming: Sequence[Incoming]) -> None:
+        now = clock.now()
+        self.rows = [
+            {"provider": e.provider, "kind": e.kind, "event_id": _fitting(e.event_id), "raw": e.raw,
+             "received_at": now, "attempts": 0}
+            for e in incoming
+        ]  # fmt: skip
+        self.new = 0
+        self.done = False
+        self.error: Exception | None = None
+
+
+RECEIPTS_RING_EVERY = 0.5
+"""Seconds between two rings of one process for receipts alone."""
+
+_rung_at = 0.0
+_arriving = Lock()
+_writing = Lock()
+_parts: list[_Part] = []
+
+
+def keep(incoming: Sequence[Incoming]) -> int:
+    """Store webhooks before they are answered; returns how many were new. The bell rings only after the commit.
+
+    Requests that come at the same moment share a commit: the first writes what all of them brought, and the others
+    find it done. A bell that cannot be rung (Redis is down) changes nothing: the event is safe and the workers look
+    by themselves.
     """
     if not incoming:
         return 0
-    now = clock.now()
-    rows = [
-        {"provider": e.provider, "kind": e.kind, "event_id": _fitting(e.event_id), "raw": e.raw, "received_at": now,
-         "attempts": 0}
-        # In one order: two repeats of one batch at the same moment must not wait for each other in a circle.
-        for e in sorted(incoming, key=lambda e: e.event_id)
-    ]  # fmt: skip
+    part = _Part(incoming)
+    with _arriving:
+        _parts.append(part)
+    with _writing:
+        if not part.done:
+            with _arriving:
+                together, _parts[:] = _parts[:], []
+            _write(together)
+    if part.error is not None:
+        raise part.error
+    return part.new
+
+
+def _write(parts: Sequence[_Part]) -> None:
+    """Store what several requests brought; where that fails, each by itself, so that none fails for another's sake."""
+    try:
+        new = _insert([row for part in parts for row in part.rows])
+    except Exception as error:
+        if len(parts) > 1:
+            for part in parts:
+                _write([part])
+        else:
+            parts[0].error, parts[0].done = error, True
+        return
+    for part in parts:
+        part.new = sum((row["provider"], row["event_id"]) in new for row in part.rows)
+        new -= {(row["provider"], row["event_id"]) for row in part.rows}  # a repeat at the same moment is not new
+        part.done = True
+
+
+def _insert(rows: Sequence[dict[str, Any]]) -> set[tuple[str, str]]:
+    """Insert rows that are not there yet; the (provider, event id) of those that were new."""
+    # In one order: two repeats of one batch at the same moment must not wait for each other in a circle.
+    ordered = {(row["provider"], row["event_id"]): row for row in sorted(rows, key=itemgetter("event_id"))}
+    table: Any = WebhookEvent.__table__
     builder = sqlite_insert if db.current().is_sqlite else postgresql_insert
+    statement = builder(table).on_conflict_do_nothing(index_elements=["provider", "event_id"])
     with db.transaction() as session:
-        statement = builder(WebhookEvent).on_conflict_do_nothing(index_elements=["provider", "event_id"])
-        new = list(session.scalars(statement.returning(WebhookEvent.id), rows))
-        if new:
+        found = session.connection().execute(
+            statement.returning(table.c.provider, table.c.event_id), list(ordered.values())
+        )
+        new = {(provider, event_id) for provider, event_id in found}
+        if new and _worth_a_ring({row["kind"] for row in ordered.values()}):
             queue.ring_after(session, "process_inbound")
-    return len(new)
+    return new
+
+
+def _worth_a_ring(kinds: set[str]) -> bool:
+    """Words are rung for at once. Receipts come by the thousand and nobody waits for one: now and then is enough, and
+    the clock rings for the last of them.
+    """
+    global _rung_at
+    now = time.monotonic()
+    if kinds.isdisjoint(WORDS) and now < _rung_at + RECEIPTS_RING_EVERY:
+        return False
+    _rung_at = now
+    return True
 
 
 def _fitting(event_id: str) -> str:

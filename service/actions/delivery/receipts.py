@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import Integer, func, select, update
 from sqlalchemy.orm import Session
 
-from service import clock, logs
+from service import clock, db, logs
 from service.actions import consent, holds
 from service.actions.delivery import tally
 from service.actions.delivery.results import OPEN, rank, remember
@@ -86,7 +86,7 @@ def _with_ids(session: Session, receipts: list[Receipt]) -> list[Receipt]:
 def _open(session: Session, best: dict[int, Receipt], requests: set[UUID]) -> set[int]:
     """Those of the deliveries of which nobody knew until now that they have left."""
     open_ = select(Delivery.id).where(Delivery.state.in_(OPEN))
-    found = set(session.scalars(open_.where(Delivery.id.in_(best)))) if best else set()
+    found = set(session.scalars(open_.where(db.among(Delivery.id, best)))) if best else set()
     if requests:
         found |= set(session.scalars(open_.where(Delivery.request_id.in_(requests))))
     return found
@@ -95,23 +95,26 @@ def _open(session: Session, best: dict[int, Receipt], requests: set[UUID]) -> se
 def _move(session: Session, best: dict[int, Receipt], now: datetime) -> int:
     if not best:
         return 0
+    columns = {
+        "id": Delivery.id.type, "rank": Integer(), "state": Delivery.state.type, "provider": Delivery.provider_id.type,
+        "code": Delivery.error_code.type, "at": Delivery.sent_at.type,
+    }  # fmt: skip
+    # In the same order as in `results.record`.
+    rows = [(i, RANK[r.state], r.state, r.provider_id, r.code, r.at) for i, r in sorted(best.items())]
+    said = db.given(columns, rows)
     statement = (
         update(Delivery)
-        .where(Delivery.id == bindparam("_id"), rank < bindparam("_rank"), Delivery.state != DeliveryState.SKIPPED)
+        .where(Delivery.id == said.c.id, rank < said.c.rank, Delivery.state != DeliveryState.SKIPPED)
         .values(
-            state=bindparam("_state", type_=Delivery.state.type),
-            provider_id=func.coalesce(Delivery.provider_id, bindparam("_provider", type_=Delivery.provider_id.type)),
-            error_code=func.coalesce(bindparam("_code", type_=Delivery.error_code.type), Delivery.error_code),
-            sent_at=func.coalesce(Delivery.sent_at, bindparam("_at", type_=Delivery.sent_at.type)),
+            state=said.c.state,
+            provider_id=func.coalesce(Delivery.provider_id, said.c.provider),
+            error_code=func.coalesce(said.c.code, Delivery.error_code),
+            sent_at=func.coalesce(Delivery.sent_at, said.c.at),
             reason=None,
             updated_at=now,
         )
     )
-    rows = [
-        {"_id": i, "_rank": RANK[r.state], "_state": r.state, "_provider": r.provider_id, "_code": r.code, "_at": r.at}
-        for i, r in sorted(best.items())  # the same order as in `results.record`
-    ]
-    return int(session.connection().execute(statement, rows).rowcount)
+    return int(session.connection().execute(statement).rowcount)
 
 
 def _settle_requests(session: Session, requests: set[UUID], now: datetime) -> int:
@@ -141,7 +144,7 @@ def _consequences(session: Session, receipts: list[Receipt], best: dict[int, Rec
             Delivery.sending_at, Address.value,
         )
         .outerjoin(Address, Address.id == Delivery.address_id)
-        .where(Delivery.id.in_(grave))
+        .where(db.among(Delivery.id, grave))
         .order_by(Delivery.id)
     )  # fmt: skip
     for row in rows:

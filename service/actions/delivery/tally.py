@@ -71,7 +71,7 @@ def add_receipts(session: Session, ends: Mapping[int, tuple[DeliveryState, str]]
     final = {i: end for i, end in ends.items() if end[0] in BY_RECEIPT}
     if not final:
         return
-    rows = session.execute(select(Delivery.id, Delivery.channel, Delivery.purpose).where(Delivery.id.in_(final)))
+    rows = session.execute(select(Delivery.id, Delivery.channel, Delivery.purpose).where(db.among(Delivery.id, final)))
     keys = [(queue_of(channel, purpose), str(final[i][0]), final[i][1]) for i, channel, purpose in rows]
     add_later(session, count(keys))
 
