@@ -10,7 +10,7 @@ from service.actions.conversations import media
 
 def process_inbound() -> None:
     """Deal with every webhook that has been stored and not yet been read."""
-    conversations.process_inbound()
+    conversations.process_inbound(linger=conversations.LINGER)
 
 
 def fetch_media() -> None:

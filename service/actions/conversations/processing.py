@@ -24,14 +24,23 @@ log = logs.get("inbound")
 
 BUDGET = 20.0
 RECEIPTS_AT_ONCE = 1000
+LINGER = store.RECEIPTS_RING_EVERY + 0.1
+"""Seconds for which a worker goes on looking after the last receipts: the next ones ring at the latest then."""
+LOOK_EVERY = 0.05
+"""Seconds between two looks while lingering."""
 GIVE_UP_AFTER = 4
 """Tries, within half a minute, after which a message that cannot be processed goes to a person as it came."""
 LARGEST_ID = 2**63 - 1
 
 
-def process_inbound(budget: float = BUDGET) -> int:
-    """Process what is waiting for at most `budget` seconds; returns how many events were done."""
+def process_inbound(budget: float = BUDGET, linger: float = 0.0) -> int:
+    """Process what is waiting for at most `budget` seconds; returns how many events were done.
+
+    With `linger` it goes on looking for so many seconds after the last receipts: not every one of them is rung for
+    (`store.RECEIPTS_RING_EVERY`).
+    """
     ends = time.monotonic() + budget
+    lingers_until = 0.0
     done = 0
     while not queue.stopping.is_set():
         if time.monotonic() >= ends:
@@ -41,6 +50,9 @@ def process_inbound(budget: float = BUDGET) -> int:
             done += 1
         elif count := _next_receipts():
             done += count
+            lingers_until = time.monotonic() + linger
+        elif time.monotonic() < lingers_until:
+            queue.stopping.wait(LOOK_EVERY)
         else:
             break
     return done

@@ -111,8 +111,8 @@ def _insert(rows: Sequence[dict[str, Any]]) -> set[tuple[str, str]]:
 
 
 def _worth_a_ring(kinds: set[str]) -> bool:
-    """Words are rung for at once. Receipts come by the thousand and nobody waits for one: now and then is enough, and
-    the clock rings for the last of them.
+    """Words are rung for at once. Receipts come by the thousand and nobody waits for one: now and then is enough, for
+    the worker lingers a little longer than that.
     """
     global _rung_at
     now = time.monotonic()
