@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from service import clock
 from service.actions import access
-from service.actions.conversations import card, promises
+from service.actions.conversations import card, promises, tags
 from service.models.conversations import Conversation, ConversationState, Direction, Message, RiskTier
 from service.models.members import Member
 from service.models.staff import Coordinator
@@ -59,15 +59,23 @@ class Line:
 
 
 def folder(
-    session: Session, coordinator: Coordinator, which: Folder, *, after: UUID | None = None, limit: int = PAGE
+    session: Session,
+    coordinator: Coordinator,
+    which: Folder,
+    *,
+    after: UUID | None = None,
+    tag: UUID | None = None,
+    limit: int = PAGE,
 ) -> list[Line]:
     """A page of a folder: risk on top, then promises for today, then who has waited longest (in the end folders, the
     newest first; under Promised the next day first).
 
-    `after` is the last conversation of the page before.
+    `after` is the last conversation of the page before; `tag` leaves only those that carry it.
     """
     statement = select(Conversation, Member.first_name).outerjoin(Member, Member.id == Conversation.member_id)
     statement = statement.where(_in_folder(which, coordinator), access.access_conversations(coordinator))
+    if (tagged := tags.carries(tag)) is not None:
+        statement = statement.where(tagged)
     rank = _rank()
     newest_first = which in (Folder.RESOLVED, Folder.HELD)
     start = session.get(Conversation, after) if after else None
@@ -126,13 +134,15 @@ def _behind(
 
 def _lines(session: Session, found: Sequence[tuple[Conversation, str | None]]) -> list[Line]:
     ids = [conversation.id for conversation, _ in found]
-    turn = func.row_number().over(partition_by=Message.conversation_id, order_by=(Message.at.desc(), Message.id.desc()))
-    newest = (
-        select(Message.id, turn.label("turn"))
-        .where(Message.conversation_id.in_(ids), Message.direction == Direction.IN)
-        .subquery()
+    newest = (  # one step in the index for each conversation, however many messages it has
+        select(Message.id)
+        .where(Message.conversation_id == Conversation.id, Message.direction == Direction.IN)
+        .order_by(Message.at.desc(), Message.id.desc())
+        .limit(1)
+        .correlate(Conversation)
+        .scalar_subquery()
     )
-    last_ones = select(Message).join(newest, newest.c.id == Message.id).where(newest.c.turn == 1)
+    last_ones = select(Message).where(Message.id.in_(select(newest).where(Conversation.id.in_(ids))))
     messages = {m.conversation_id: m for m in session.scalars(last_ones)}
     lines = []
     for conversation, name in found:

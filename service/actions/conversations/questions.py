@@ -123,6 +123,7 @@ def last_words(session: Session, conversation: Conversation, members: list[Membe
                 Message.conversation_id == conversation.id,
                 Message.direction == Direction.OUT,
                 Message.automatic.is_(False),
+                Message.at > clock.now() - MAIL_OPEN,
             )
             .order_by(Message.at.desc())
             .limit(2)

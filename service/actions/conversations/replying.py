@@ -57,7 +57,8 @@ def reply(
 
 
 def _unless_overtaken(session: Session, conversation: Conversation, seen: UUID | None) -> None:
-    if seen is None:
+    known = session.get(Message, seen) if seen else None
+    if known is None:
         return
     newest = session.scalar(
         select(Message)
@@ -65,12 +66,12 @@ def _unless_overtaken(session: Session, conversation: Conversation, seen: UUID |
             Message.conversation_id == conversation.id,
             Message.direction == Direction.OUT,
             Message.coordinator_id.is_not(None),
+            Message.at >= known.at,
         )
         .order_by(Message.at.desc())
         .limit(1)
     )
-    known = session.get(Message, seen)
-    if newest is not None and known is not None and newest.at > known.at:
+    if newest is not None and newest.at > known.at:
         raise Conflict("Somebody has answered in the meantime. Your words are still here; look before you send them.")
 
 
@@ -153,9 +154,12 @@ def reopen(conversation_id: UUID, coordinator: Coordinator) -> None:
         conversation.waiting_since = clock.now()
 
 
-def snooze(conversation_id: UUID, coordinator: Coordinator, until: datetime) -> None:
-    """Out of sight until `until`. Raises Conflict while a flag is open and Invalid for a moment that has passed."""
-    if until <= clock.now():
+def snooze(conversation_id: UUID, coordinator: Coordinator, until: datetime | None) -> None:
+    """Out of sight until `until`, or, without it, until they write.
+
+    Raises Conflict while a flag is open and Invalid for a moment that has passed.
+    """
+    if until is not None and until <= clock.now():
         raise Invalid("Choose a later time.", field="until")
     with db.transaction() as session:
         conversation = access.require_conversation(session, coordinator, conversation_id)

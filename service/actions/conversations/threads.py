@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from service import clock
@@ -54,30 +54,36 @@ class Thread:
     member: Member | None
     entries: list[Entry]
     flags: list[Flag]
-    earlier: bool
-    """Whether there is more before the first entry."""
+    earlier: UUID | None
+    """The oldest message here, if there are older ones: `upto` of the page before."""
+    later: bool
+    """Whether there may be newer messages than these."""
 
 
-def read(session: Session, coordinator: Coordinator, conversation_id: UUID, *, limit: int = 200) -> Thread:
-    """The newest `limit` messages of a conversation with what they answer. Raises NotFound."""
+def read(
+    session: Session, coordinator: Coordinator, conversation_id: UUID, *, limit: int = 200, upto: UUID | None = None
+) -> Thread:
+    """The newest `limit` messages of a conversation with what they answer; those up to the message `upto`, if given.
+
+    Raises NotFound.
+    """
     conversation = access.require_conversation(session, coordinator, conversation_id)
     member = session.get(Member, conversation.member_id) if conversation.member_id else None
-    messages = list(
-        session.scalars(
-            select(Message)
-            .where(Message.conversation_id == conversation.id)
-            .options(joinedload(Message.coordinator))
-            .order_by(Message.at.desc(), Message.id.desc())
-            .limit(limit)
-        )
-    )
-    since = messages[-1].at if len(messages) == limit else None
-    entries = _messages(session, messages) + _notes(session, conversation.id, since)
+    newest = select(Message).where(Message.conversation_id == conversation.id)
+    last = session.get(Message, upto) if upto else None
+    if last is not None:
+        same = (Message.at == last.at) & (Message.id <= last.id)
+        newest = newest.where(or_(Message.at < last.at, same))
+    newest = newest.options(joinedload(Message.coordinator)).order_by(Message.at.desc(), Message.id.desc())
+    messages = list(session.scalars(newest.limit(limit)))
+    since, until = messages[-1].at if len(messages) == limit else None, last.at if last else None
+    entries = _messages(session, messages[::-1]) + _notes(session, conversation.id, since, until, limit)
     if member is not None:
-        entries += _campaigns(session, member, since, limit)
+        entries += _campaigns(session, member, since, until, limit)
     flags = session.scalars(select(Flag).where(Flag.conversation_id == conversation.id).order_by(Flag.opened_at.desc()))
     entries.sort(key=lambda entry: entry.at)
-    return Thread(conversation, member, entries, list(flags), earlier=since is not None)
+    oldest = messages[-1].id if since is not None else None
+    return Thread(conversation, member, entries, list(flags), earlier=oldest, later=last is not None)
 
 
 def note_reading(session: Session, coordinator: Coordinator, conversation: Conversation) -> None:
@@ -141,7 +147,9 @@ def _answered(session: Session, delivery_ids: list[int]) -> dict[int, str]:
     return dict(rows.all())
 
 
-def _campaigns(session: Session, member: Member, since: datetime | None, limit: int) -> list[Entry]:
+def _campaigns(
+    session: Session, member: Member, since: datetime | None, until: datetime | None, limit: int
+) -> list[Entry]:
     """What campaigns sent to this member: a line each with the words as composed."""
     statement = (
         select(Delivery, Campaign, CampaignContent.body)
@@ -158,6 +166,8 @@ def _campaigns(session: Session, member: Member, since: datetime | None, limit: 
     )
     if since is not None:
         statement = statement.where(Delivery.sending_at > since)
+    if until is not None:
+        statement = statement.where(Delivery.sending_at <= until)
     return [
         Entry(
             kind="campaign", at=delivery.sending_at or clock.now(), body=body or "", channel=delivery.channel,
@@ -168,10 +178,15 @@ def _campaigns(session: Session, member: Member, since: datetime | None, limit: 
     ]  # fmt: skip
 
 
-def _notes(session: Session, conversation_id: UUID, since: datetime | None) -> list[Entry]:
+def _notes(
+    session: Session, conversation_id: UUID, since: datetime | None, until: datetime | None, limit: int
+) -> list[Entry]:
     statement = select(Note).where(Note.conversation_id == conversation_id).options(joinedload(Note.coordinator))
     if since is not None:
         statement = statement.where(Note.at > since)
+    if until is not None:
+        statement = statement.where(Note.at <= until)
+    statement = statement.order_by(Note.at.desc()).limit(limit)
     return [
         Entry("note", note.at, note.body, author=note.coordinator.name if note.coordinator else "", id=note.id)
         for note in session.scalars(statement)

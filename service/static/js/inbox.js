@@ -38,7 +38,7 @@
       area.value = kept;
       area.dispatchEvent(new Event("input", { bubbles: true }));
       const box = form.closest("details");
-      if (box) box.open = true;
+      if (box) { box.dataset.restored = ""; box.open = true; }
     }
     if (area.value) store((s) => s.setItem(form.dataset.draft, area.value)); // refused by the server, so not sent
     area.addEventListener("input", () => store((s) => area.value ? s.setItem(form.dataset.draft, area.value) : s.removeItem(form.dataset.draft)));
@@ -65,7 +65,9 @@
 
   // A box that a key has opened is for writing in.
   document.addEventListener("toggle", (event) => {
+    if (event.target.dataset?.restored !== undefined) { delete event.target.dataset.restored; return; } // nobody opened it
     if (event.target.matches(".note-box[open], .flag-clear[open]")) find("textarea", event.target)?.focus();
+    if (event.target.matches(".tag-add[open]")) find("input:not([type=hidden])", event.target)?.focus();
   }, true);
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") all("details.menu[open]").forEach((one) => { one.open = false; find("summary", one).focus(); });

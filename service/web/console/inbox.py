@@ -6,9 +6,17 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from service import db
-from service.actions.conversations import replying, threads
+from service.actions.conversations import finding, replying, threads
 from service.web.auth import me, signed_in
-from service.web.console import inbox_acts, inbox_files, inbox_flags, inbox_page, inbox_promises, inbox_words
+from service.web.console import (
+    inbox_acts,
+    inbox_files,
+    inbox_flags,
+    inbox_page,
+    inbox_promises,
+    inbox_tags,
+    inbox_words,
+)
 
 bp = Blueprint("inbox", __name__, url_prefix="/console/inbox")
 
@@ -24,7 +32,10 @@ def index() -> ResponseReturnValue:
     """A folder, or what a search found; nothing opened."""
     with db.reading() as session:
         page = inbox_page.frame(session)
-        return render_template("console/inbox/index.html", **page)
+        html = render_template("console/inbox/index.html", **page)
+    if page["found"] is not None:
+        finding.note_search(me())
+    return html
 
 
 @bp.get("/list")
@@ -51,7 +62,7 @@ def show(conversation_id: UUID) -> ResponseReturnValue:
 def live(conversation_id: UUID) -> ResponseReturnValue:
     """The conversation's words alone; 204 while they are as the page has `seen` them. What is typed stays."""
     with db.reading() as session:
-        thread = threads.read(session, me(), conversation_id, limit=inbox_page.limit_asked())
+        thread = threads.read(session, me(), conversation_id, limit=inbox_page.SHOWN, upto=inbox_page.upto())
         if request.args.get("seen") == inbox_page.mark(thread):
             return "", 204
         page = inbox_page.thread_parts(session, thread)
@@ -73,6 +84,10 @@ for _rule, _view in (
     ("/flags/<uuid:flag_id>/clear", inbox_flags.clear),
 ):
     bp.add_url_rule(_rule, view_func=_view, methods=["POST"])
+bp.add_url_rule("/<uuid:conversation_id>/tags", endpoint="tag", view_func=inbox_tags.add, methods=["POST"])
+bp.add_url_rule(
+    "/<uuid:conversation_id>/tags/<uuid:tag_id>/remove", endpoint="untag", view_func=inbox_tags.remove, methods=["POST"]
+)
 for _rule, _name, _act in (
     ("/promises/<uuid:promise_id>/keep", "keep_promise", inbox_promises.keep),
     ("/promises/<uuid:promise_id>/decline", "decline_promise", inbox_promises.decline),

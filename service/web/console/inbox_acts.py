@@ -61,13 +61,13 @@ def assign(conversation_id: UUID) -> ResponseReturnValue:
 
 @signed_in
 def snooze(conversation_id: UUID) -> ResponseReturnValue:
-    """Out of sight for an hour, until tomorrow, next week, or a moment that was typed."""
+    """Out of sight for an hour, until tomorrow, Monday, a moment that was typed, or until they write."""
     try:
         until = _until(request.form.get("for", ""), request.form.get("until", ""))
         replying.snooze(conversation_id, me(), until)
     except (Invalid, Conflict) as error:
         return again(conversation_id, "snooze", error)
-    flash("Snoozed. It comes back by itself.", "good")
+    flash("Snoozed. It comes back by itself." if until else "Snoozed until they write.", "good")
     return _to_folder()
 
 
@@ -138,8 +138,8 @@ def _seen(value: str) -> UUID | None:
         return session.scalar(select(Message.id).where(Message.id == message_id))
 
 
-def _until(named: str, typed: str) -> datetime:
-    """The moment to snooze until. Mornings are the coordinator's own. Raises Invalid."""
+def _until(named: str, typed: str) -> datetime | None:
+    """The moment to snooze until; None for "until they write". Mornings are the coordinator's own. Raises Invalid."""
     here = clock.now().astimezone(viewer_zone())
     morning = here.replace(hour=MORNING, minute=0, second=0, microsecond=0)
     if named == "hour":
@@ -148,6 +148,8 @@ def _until(named: str, typed: str) -> datetime:
         return (morning + timedelta(days=1)).astimezone(UTC)
     if named == "week":
         return (morning + timedelta(days=7 - here.weekday())).astimezone(UTC)
+    if named == "words":
+        return None
     try:
         return datetime.fromisoformat(typed).replace(tzinfo=viewer_zone()).astimezone(UTC)
     except ValueError:

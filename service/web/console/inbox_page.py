@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from service import clock, db
 from service.actions import canned, flag_reports
 from service.actions.conversations import card as cards
-from service.actions.conversations import folders, promises, replying, threads
+from service.actions.conversations import finding, folders, promises, replying, tags, threads
 from service.actions.conversations.folders import Folder, Line
 from service.actions.conversations.threads import Entry, Thread
 from service.models.conversations import Conversation, ConversationState
@@ -45,8 +45,8 @@ EMPTY = {
     Folder.HELD: ("Nothing is held.", "Words from numbers and addresses that no member has wait here for a person."),
     Folder.RESOLVED: ("Nothing resolved yet.", "Conversations with nothing left to do stand here."),
 }
-SHORT, LONG = 60, 400
-"""How many entries a conversation shows at first, and with "Show earlier"."""
+SHOWN = 60
+"""How many messages of a conversation a page shows."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Typed:
 def page_of(conversation_id: UUID, typed: Typed | None = None, status: int = 200) -> ResponseReturnValue:
     """The page of a conversation, with what was `typed` if that could not be used."""
     with db.reading() as session:
-        thread = threads.read(session, me(), conversation_id, limit=limit_asked())
+        thread = threads.read(session, me(), conversation_id, limit=SHOWN, upto=upto())
         page = frame(session, conversation_id) | _opened(session, thread) | {"typed": typed}
         html = render_template("console/inbox/show.html", current=conversation_id, **page)
     replying.note_reading(conversation_id, me())
@@ -78,23 +78,31 @@ def folder_of(values: Any) -> Folder:
         return Folder.NEEDS_REPLY
 
 
-def limit_asked() -> int:
-    return LONG if request.args.get("all") else SHORT
+def upto() -> UUID | None:
+    """The message at which an earlier part of a conversation ends; None for its newest words."""
+    return request.args.get("upto", type=UUID)
 
 
 def frame(session: Session, current: UUID | None = None) -> dict[str, Any]:
     """The list with its folders; the neighbours of the opened conversation for j and k."""
     folder, query = folder_of(request.values), request.args.get("q", "").strip()
+    tag, found = request.args.get("tag", type=UUID), None
     if query:
-        lines = folders.search(session, me(), query)
+        before = request.args.get("before", type=UUID)
+        lines = [] if before else folders.search(session, me(), query)
+        found = finding.find(session, me(), query, before=before) if current is None else None
     else:
-        lines = folders.folder(session, me(), folder, after=request.args.get("after", type=UUID))
+        lines = folders.folder(session, me(), folder, after=request.args.get("after", type=UUID), tag=tag)
     ids = [line.conversation.id for line in lines]
     at = ids.index(current) if current in ids else -1
     return {
         "folder": folder,
         "query": query,
         "lines": lines,
+        "tag": tag,
+        "known_tags": tags.known(session, me()),
+        "tags_of": tags.of(session, ids),
+        "found": found,
         "counts": folders.counts(session, me()),
         "empty_words": EMPTY[folder],
         "people": {c.id: c for c in session.scalars(select(Coordinator).order_by(Coordinator.name))},
@@ -117,6 +125,7 @@ def _opened(session: Session, thread: Thread) -> dict[str, Any]:
     ways = cards.ways(session, me(), conversation)
     promised, offered = promises.of(session, me(), conversation.id)
     return thread_parts(session, thread) | {
+        "tags": tags.of(session, [conversation.id]).get(conversation.id, []),
         "promised": promised,
         "offered": offered,
         "today": promises.today(me()),
