@@ -16,7 +16,7 @@ from service import clock, config, db
 from service.actions import audience as audiences
 from service.actions import audit, outbox
 from service.actions.campaigns.compose import Problem, field_name, get
-from service.actions.delivery import writing
+from service.actions.delivery import mail_words, writing
 from service.channels import email, render
 from service.channels.segments import Measure, estimate_cost, measure, suggest
 from service.errors import Invalid
@@ -67,11 +67,11 @@ def rendered_for(
         body = writing.text_body(pack, reader, introduced_at)
         size = measure(body)
         return Rendered(channel, "", body, measure=size, cost=estimate_cost(size.segments, reader.country))
-    compiled = writing.compiled(pack, reader.language, reader.discreet)
+    compiled = mail_words.compiled(pack, reader.language, reader.discreet)
     content = pack.content(channel, reader.language)
     fields = writing.fields_of(content.body) | writing.fields_of(content.subject) | writing.URL_FIELDS
     subject, text, html = email.render_email(compiled, writing.context(pack, reader, channel, fields))
-    return Rendered(channel, subject, text, html, sender=writing.from_name(reader.language, reader.discreet))
+    return Rendered(channel, subject, text, html, sender=mail_words.from_name(reader.language, reader.discreet))
 
 
 def previews(

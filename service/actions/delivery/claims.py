@@ -13,10 +13,13 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
-from service import clock, config, db, queue
+from service import clock, config, db, logs, queue
+from service.actions import holds
 from service.actions.delivery.judging import Verdict, judge
 from service.models.campaigns import Campaign, CampaignState, Delivery, DeliveryState, Purpose
 from service.models.members import ChannelName
+
+log = logs.get("delivery")
 
 HELD_QUEUE = "held"
 
@@ -113,6 +116,17 @@ def refuse(c: Claimed, reason: str) -> None:
             .where(*_ours([c]), Delivery.state == DeliveryState.QUEUED)
             .values(state=DeliveryState.SKIPPED, reason=reason, updated_at=clock.now())
         )
+
+
+def cannot_write(campaign_id: UUID | None, claimed: Sequence[Claimed], error: Exception) -> None:
+    """What fails for one will fail for all: the campaign waits for a person, everything else goes on."""
+    log.error("a message cannot be written", campaign=str(campaign_id), exc_info=error)
+    if campaign_id is None:
+        for c in claimed:
+            refuse(c, "cannot_render")
+        return
+    with db.transaction() as session:
+        holds.pause_campaign(session, campaign_id, f"It cannot be written ({type(error).__name__}). Check its words.")
 
 
 def mark_sending(claimed: Sequence[Claimed], request_id: UUID | None = None) -> set[int]:

@@ -3,29 +3,24 @@
 A drain takes no ids and begins nothing new once the worker has been told to stop; what it held it gives back.
 """
 
+import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service import config, db, logs, queue
-from service.actions import holds, member_links, outbox
+from service import config, db, queue
 from service.actions.delivery import budget, pace, results, writing
-from service.actions.delivery.claims import Claimed, claim, give_back, mark_sending, refuse
-from service.channels import email
-from service.channels.base import EmailRecipient, EmailRequest, Result, Text
-from service.channels.batches import split
+from service.actions.delivery.claims import Claimed, cannot_write, claim, give_back, mark_sending, refuse
+from service.channels.base import Result, Text
 from service.channels.render import MissingValue
-from service.channels.sendgrid import SendGridSender
 from service.channels.twilio import TwilioSender
 from service.models.conversations import Message
 from service.models.members import ChannelName
 
-log = logs.get("delivery")
-
+_MAILING = "service.actions.delivery.mailing"
 BUDGET = 20.0
 """Seconds of one drain; then the bell is rung again, so that a worker stays answerable."""
 CLAIM_AT_MOST = 500
@@ -39,7 +34,7 @@ as for hundreds, and what is marked when a worker dies has to be asked for at th
 
 _speed = 0.0
 """Texts a second that this process handed over of late."""
-_senders: dict[str, TwilioSender | SendGridSender] = {}
+_sender: TwilioSender | None = None
 
 
 def drain(queue_name: str, budget: float = BUDGET) -> int:
@@ -67,25 +62,20 @@ def drain(queue_name: str, budget: float = BUDGET) -> int:
 
 def close() -> None:
     """Let go of connections and threads; for the end of a worker, and for tests."""
-    for sender in _senders.values():
-        sender.close()
-    _senders.clear()
+    global _sender
+    if _sender is not None:
+        _sender.close()
+    _sender = None
+    if mailing := sys.modules.get(_MAILING):
+        mailing.close()
 
 
 def twilio() -> TwilioSender:
     """This process's sender of texts."""
-    sender = _senders.get("sms")
-    if not isinstance(sender, TwilioSender):
-        sender = _senders["sms"] = TwilioSender(config.current())
-    return sender
-
-
-def sendgrid() -> SendGridSender:
-    """This process's sender of emails."""
-    sender = _senders.get("email")
-    if not isinstance(sender, SendGridSender):
-        sender = _senders["email"] = SendGridSender(config.current())
-    return sender
+    global _sender
+    if _sender is None:
+        _sender = TwilioSender(config.current())
+    return _sender
 
 
 class _Packs:
@@ -117,7 +107,12 @@ def _send(kept: _Packs, claimed: Sequence[Claimed], hold: pace.Hold) -> int:
         messages = {m.id: m for m in session.scalars(select(Message).where(Message.id.in_(ids)))} if ids else {}
     texts = [c for c in claimed if c.channel == ChannelName.SMS]
     mails = [c for c in claimed if c.channel == ChannelName.EMAIL]
-    return _send_texts(packs, messages, texts, hold) + _send_emails(packs, messages, mails, hold)
+    sent = _send_texts(packs, messages, texts, hold) if texts else 0
+    if mails:
+        from service.actions.delivery import mailing  # a worker of texts never needs what this needs
+
+        sent += mailing.send(packs, messages, mails, hold)
+    return sent
 
 
 def _send_texts(
@@ -144,22 +139,11 @@ def _written(packs: dict[UUID, writing.Pack], messages: dict[UUID, Message], cla
         except MissingValue:
             refuse(c, "cannot_render")
         except Exception as error:
-            _cannot_write(c.campaign_id, [c], error)
+            cannot_write(c.campaign_id, [c], error)
             if c.campaign_id:
                 broken.add(c.campaign_id)
     whole = {c.id for c in claimed if c.campaign_id not in broken}
     return [text for text in ready if text.delivery_id in whole]
-
-
-def _cannot_write(campaign_id: UUID | None, claimed: Sequence[Claimed], error: Exception) -> None:
-    """What fails for one will fail for all: the campaign waits for a person, everything else goes on."""
-    log.error("a message cannot be written", campaign=str(campaign_id), exc_info=error)
-    if campaign_id is None:
-        for c in claimed:
-            refuse(c, "cannot_render")
-        return
-    with db.transaction() as session:
-        holds.pause_campaign(session, campaign_id, f"It cannot be written ({type(error).__name__}). Check its words.")
 
 
 def _hand_over(ready: Sequence[Text], by_id: dict[int, Claimed], hold: pace.Hold) -> int:
@@ -218,127 +202,3 @@ class _Turns:
             self._stopped = True
             give_back(list(self._by_id.values()))
         return self._given_up or self._stopped
-
-
-def _send_emails(
-    packs: dict[UUID, writing.Pack], messages: dict[UUID, Message], claimed: Sequence[Claimed], hold: pace.Hold
-) -> int:
-    by_id = {c.id: c for c in claimed}
-    sent = 0
-    try:
-        for whole in _requests(packs, messages, claimed):
-            for part in split(whole):
-                turn = pace.turn("email", hold, 1)
-                if turn is None:
-                    return sent
-                pace.pause_until(turn.moment)
-                sent += _send_request(part, by_id, hold)
-    finally:
-        give_back(claimed)
-    return sent
-
-
-def _send_request(part: EmailRequest, by_id: dict[int, Claimed], hold: pace.Hold) -> int:
-    """Mark one request's rows, send it, record it; returns how many were handed over."""
-    request_id = db.uuid7()
-    allowed = mark_sending([by_id[r.delivery_id] for r in part.recipients], request_id)
-    going = [r for r in part.recipients if r.delivery_id in allowed]
-    if not going:
-        return 0
-    outcome = sendgrid().send(replace(part, request_id=str(request_id), recipients=going))
-    results.record(outcome, by_id)
-    if slow := [r for r in outcome if r.slow_down]:
-        pace.slow_down("email", hold, slow[0].retry_after)
-    return len(outcome)
-
-
-def _requests(
-    packs: dict[UUID, writing.Pack], messages: dict[UUID, Message], claimed: Sequence[Claimed]
-) -> Iterator[EmailRequest]:
-    """Emails grouped so that each request shares one body; single messages go one by one."""
-    groups: dict[tuple[UUID, str, bool], list[Claimed]] = {}
-    for c in claimed:
-        if c.campaign_id:
-            language = writing.reader_of(c).language
-            groups.setdefault((c.campaign_id, language, c.discreet), []).append(c)
-        elif c.message_id:
-            try:
-                request = _single(messages[c.message_id], c)
-            except Exception as error:
-                _cannot_write(None, [c], error)
-            else:
-                yield request
-    for (campaign_id, language, discreet), rows in groups.items():
-        try:
-            batch = _batch(packs[campaign_id], language, discreet, rows)
-        except Exception as error:
-            _cannot_write(campaign_id, rows, error)
-        else:
-            yield batch
-
-
-def _batch(pack: writing.Pack, language: str, discreet: bool, rows: list[Claimed]) -> EmailRequest:
-    compiled = writing.compiled(pack, language, discreet)
-    content = pack.content(ChannelName.EMAIL, language)
-    fields = writing.fields_of(content.body) | writing.fields_of(content.subject) | writing.WAYS_OUT
-    recipients = []
-    for c in rows:
-        values = writing.context(pack, writing.reader_of(c), ChannelName.EMAIL, fields)
-        try:
-            substitutions = compiled.substitutions(values)
-        except MissingValue:
-            refuse(c, "cannot_render")
-            continue
-        recipients.append(
-            EmailRecipient(
-                c.id,
-                c.to,
-                c.first_name,
-                substitutions,
-                writing.unsubscribe_headers(values["unsubscribe_url"] or ""),
-                writing.reply_address(c.id),
-            )
-        )
-    return EmailRequest(
-        request_id="",
-        subject=compiled.subject,
-        text=compiled.text,
-        html=compiled.html,
-        recipients=recipients,
-        from_name=writing.from_name(language, discreet),
-        category=pack.campaign.kind,
-    )
-
-
-def _single(message: Message, c: Claimed) -> EmailRequest:
-    """An answer, a confirmation or a person's reply: one recipient, our one layout."""
-    reader = writing.reader_of(c)
-    brand = writing.layout(reader.language, discreet=c.discreet)
-    subject = message.subject or outbox.NEUTRAL.get(reader.language, outbox.NEUTRAL["en"])["subject"]
-    compiled = email.compile_email(writing.literal(subject), writing.literal(message.body), layout=brand)
-    headers: dict[str, str] = {}
-    values: dict[str, str | None] = {"preferences_url": None, "unsubscribe_url": None}
-    if c.member_id:
-        url = member_links.unsubscribe_url(c.member_id, ChannelName.EMAIL, None)
-        headers = writing.unsubscribe_headers(url)
-        values = {
-            "unsubscribe_url": url,
-            "preferences_url": member_links.preferences_url(c.member_id, ChannelName.EMAIL),
-        }
-    if message.automatic:
-        headers["Auto-Submitted"] = "auto-generated"
-    if message.in_reply_to:
-        headers["In-Reply-To"] = headers["References"] = message.in_reply_to
-    return EmailRequest(
-        request_id="",
-        subject=compiled.subject,
-        text=compiled.text,
-        html=compiled.html,
-        recipients=[
-            EmailRecipient(
-                c.id, c.to, c.first_name, compiled.substitutions(values), headers, writing.reply_address(c.id)
-            )
-        ],
-        from_name=writing.from_name(reader.language, c.discreet),
-        category=c.purpose,
-    )
