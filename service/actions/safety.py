@@ -270,11 +270,17 @@ def clear(flag_id: UUID, coordinator_id: UUID, outcome: str) -> None:
         others = open_flags(session, conversation_id=flag.conversation_id)
         if conversation is not None:
             conversation.risk = max((f.tier for f in others), key=list(RiskTier).index, default=None)
-        if flag.member_id and not others:
+        if flag.member_id and not others and not _flagged_elsewhere(session, flag.member_id):
             session.execute(update(Member).where(Member.id == flag.member_id).values(held_at=None))
             release(session, flag.member_id, "held")
             _rest_stories(session, flag.member_id, rest=False)
         audit.record(session, str(coordinator_id), "flag.clear", flag)
+
+
+def _flagged_elsewhere(session: Session, member_id: UUID) -> bool:
+    """Whether a flag is open for this member in another conversation, such as a mail that was held."""
+    found = select(Flag.id).where(Flag.member_id == member_id, Flag.cleared_at.is_(None)).limit(1)
+    return session.scalar(found) is not None
 
 
 def open_flags(session: Session, *, conversation_id: UUID | None = None) -> list[Flag]:

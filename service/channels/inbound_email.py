@@ -66,7 +66,7 @@ class InboundEmail:
     dedupe_key: str
     """The Message-ID, else a SHA-256 of envelope, headers and text (DESIGN section 11); 200 characters at most."""
     sender_address: str = field(repr=False)
-    """From the From header, lower case. Anyone can write it: see `spf`, `dkim` and `dkim_domains`."""
+    """From the From header, lower case. Anyone can write it: see `authentic`."""
     sender_name: str = field(repr=False)
     to_addresses: tuple[str, ...] = field(repr=False)
     """From the envelope; from the To header only where there is no envelope."""
@@ -87,6 +87,10 @@ class InboundEmail:
     dkim: Verdict
     dkim_domains: tuple[str, ...]
     """The domains whose signature holds."""
+    authentic: Verdict
+    """Whether the From is true: pass where a good signature or SPF is of its own domain (as DMARC has it), fail where
+    nothing is and a check failed. Somebody else's good signature proves nothing about the From.
+    """
     attachments: tuple[Attachment, ...]
 
 
@@ -112,6 +116,7 @@ def parse(form: Mapping[str, str | bytes], files: Sequence[FilePart] = ()) -> In
     to_addresses = _recipients(envelope, headers, fields)
     reason = _automatic_reason(headers, envelope, sender, subject)
     dkim, dkim_domains = _dkim(fields.get("dkim", ""))
+    spf = _spf(fields.get("SPF", ""))
     return InboundEmail(
         message_id=message_id,
         dedupe_key=message_id if message_id and len(message_id) <= 200 else _fingerprint(form, message_id),
@@ -128,9 +133,10 @@ def parse(form: Mapping[str, str | bytes], files: Sequence[FilePart] = ()) -> In
         automatic=reason is not None,
         automatic_reason=reason,
         spam_score=_number(fields.get("spam_score", "")),
-        spf=_spf(fields.get("SPF", "")),
+        spf=spf,
         dkim=dkim,
         dkim_domains=dkim_domains,
+        authentic=_authentic(sender, str(envelope.get("from") or ""), spf, dkim, dkim_domains),
         attachments=(raw.attachments if raw else tuple(map(_attachment, files)))[:MAX_ATTACHMENTS],
     )
 
@@ -223,6 +229,23 @@ def _dkim(value: str) -> tuple[Verdict, tuple[str, ...]]:
     if good:
         return Verdict.PASS, good
     return (Verdict.FAIL if any(result == "fail" for _, result in found) else Verdict.NONE), ()
+
+
+def _authentic(sender: str, envelope_from: str, spf: Verdict, dkim: Verdict, signed_by: Sequence[str]) -> Verdict:
+    domain = sender.rpartition("@")[2]
+    if any(_aligned(domain, signer) for signer in signed_by):
+        return Verdict.PASS
+    if spf == Verdict.PASS and _aligned(domain, envelope_from.strip("<> ").rpartition("@")[2].lower()):
+        return Verdict.PASS
+    return Verdict.FAIL if Verdict.FAIL in (spf, dkim) else Verdict.NONE
+
+
+def _aligned(domain: str, other: str) -> bool:
+    """Of one organisation: the same, or one below the other (DMARC's relaxed alignment, RFC 7489 section 3.1).
+
+    Nobody can sign for `com` or send from it, so the missing list of public suffixes lets nothing through.
+    """
+    return "." in other and (domain == other or domain.endswith(f".{other}") or other.endswith(f".{domain}"))
 
 
 def _number(value: str) -> float | None:

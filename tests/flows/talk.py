@@ -86,6 +86,7 @@ class Talk:
     def mail(
         self, sender: str, words: str, *, answers: Out | None = None, headers: Iterable[str] = (),
         subject: str = "Re: Hello", checks: tuple[str, str] = ("pass", "{@example.org : pass}"), mail_id: str = "",
+        spam: str = "0.1", envelope: str | None = None,
     ) -> list[str]:  # fmt: skip
         """A member writes a mail (`answers`: to the reply address of that one); the templates of what goes back."""
         token = links.reply_token("d", str(answers.delivery_id)) if answers else ""
@@ -95,7 +96,8 @@ class Talk:
         lines = [f"From: {sender}", f"To: {to}", f"Subject: {subject}", f"Message-ID: {mail_id}", *headers]
         fields = {
             "headers": "\n".join(lines) + "\n", "from": sender, "to": to, "subject": subject, "text": words,
-            "envelope": json.dumps({"to": [to], "from": sender}), "SPF": checks[0], "dkim": checks[1],
+            "envelope": json.dumps({"to": [to], "from": sender if envelope is None else envelope}),
+            "SPF": checks[0], "dkim": checks[1], "spam_score": spam,
         }  # fmt: skip
         parts = "".join(
             f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'

@@ -702,17 +702,6 @@ def test_whoever_has_the_reply_address_had_the_mail(talk: Talk) -> None:
         assert session.scalars(select(CheckIn.member_id)).all() == [ana.id]
 
 
-def test_a_forged_sender_changes_nothing_and_is_read_by_a_person(talk: Talk) -> None:
-    ana = add_member("Ana", None, MAIL)
-    talk.send(CampaignKind.CHECKIN, "", "How are you?")
-    failing = ("fail", "{@example.org : fail}")
-    assert talk.mail(MAIL, "4", answers=talk.last, checks=failing) == []
-    assert count(CheckIn) == 0
-    assert waits(ana)
-    talk.mail(MAIL, "please stop writing to me", checks=failing)
-    assert stopped(EMAIL, MAIL)  # a stop is honoured, whoever wrote it
-
-
 def test_start_by_mail_counts_only_as_an_answer_to_a_mail_of_ours(talk: Talk) -> None:
     ana = add_member("Ana", None, MAIL)
     talk.send(CampaignKind.TOOL, "", "Breathe.")

@@ -18,6 +18,8 @@ from service.models.members import Member
 from service.models.staff import Coordinator
 
 PAGE = 30
+UNKNOWN = {"shared": "Shared number", "unproven": "Unproven sender", "spam": "Perhaps spam"}
+"""What a conversation with no member is called, by its mark."""
 
 
 class Folder(StrEnum):
@@ -150,7 +152,7 @@ def _lines(session: Session, found: Sequence[tuple[Conversation, str | None]]) -
         lines.append(
             Line(
                 conversation,
-                name or ("Shared number" if "shared" in conversation.tags else "Unknown sender"),
+                name or UNKNOWN.get(conversation.tags, "Unknown sender"),
                 last.body[:140] if last else "",
                 str(last.channel if last else conversation.channel),
                 last.labels if last else {},

@@ -1,9 +1,17 @@
 """A message as it arrived, the same for texts and emails."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from uuid import UUID
 
 from service.models.members import ChannelName
+
+
+class Hold(StrEnum):
+    """Why a mail is held, though a member has the address that it says it comes from."""
+
+    UNPROVEN = "unproven"  # the From failed its checks, and it answers no mail of ours
+    SPAM = "spam"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +28,9 @@ class Arrived:
     """STOP, START or HELP: the provider has answered already, so we stay silent."""
     automatic: bool = False
     trusted: bool = True
+    """False for a mail whose From failed its checks: it is read by a person, and only a stop may be acted on."""
+    held: Hold | None = None
+    """Why this does not go into a member's conversation before a person has looked at it."""
     answers_delivery: int | None = None
     """The delivery that the signed reply address names: whoever has that address had the mail."""
     answers_campaign: UUID | None = None

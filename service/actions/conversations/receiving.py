@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service import clock, db, links
+from service import clock, config, db, links
 from service.actions import contacts, understanding
 from service.actions.conversations import answering, media, questions, stopping, store
-from service.actions.conversations.incoming import Arrived
+from service.actions.conversations.incoming import Arrived, Hold
 from service.actions.conversations.saying import Incoming, to_person
 from service.actions.outbox import conversation_of
 from service.actions.safety import answered_page, open_flags, raise_flag
@@ -47,7 +47,7 @@ def receive(session: Session, event: WebhookEvent) -> Message | None:
     asked = questions.open_for(session, members[0], arrived) if len(members) == 1 else []
     read = _understand(session, arrived, conversation, members, asked)
     message.automatic = read.automatic or arrived.automatic
-    message.labels = _labels(read)
+    message.labels = _labels(read, arrived)
     _act(session, Incoming(message, conversation, members, arrived, read, asked))
     return message
 
@@ -56,6 +56,9 @@ def _act(session: Session, incoming: Incoming) -> None:
     """Risk, stop, then what the words ask for; each step decides whether the next still applies."""
     read, message = incoming.read, incoming.message
     risky = _flag_risk(session, incoming)
+    if _stops(incoming) and incoming.arrived.held == Hold.UNPROVEN:
+        stopping.rest_unproven(session, incoming)
+        return
     if _stops(incoming):
         stopping.stop(session, incoming, with_line=risky)
         return
@@ -63,7 +66,7 @@ def _act(session: Session, incoming: Incoming) -> None:
         return  # no automatic answer to an automatic system; a reaction is seen in the conversation and is no answer
     if incoming.conversation.state == ConversationState.SNOOZED and incoming.conversation.snoozed_until is None:
         to_person(incoming)  # it was put away until they write
-    if read.weak_opt_out and incoming.member is not None:
+    if read.weak_opt_out and incoming.member is not None and incoming.arrived.held is None:
         stopping.pause_quietly(session, incoming, incoming.member)
     if risky or _person_first(session, incoming):
         to_person(incoming)
@@ -124,11 +127,11 @@ def _understand(
     return understanding.screen(arrived.words, language=language, question=question, context=said)
 
 
-def _labels(read: Understanding) -> dict[str, Any]:
+def _labels(read: Understanding, arrived: Arrived) -> dict[str, Any]:
     """What is kept of the reading: labels and rule names, never the words themselves."""
     labels = {k: v for k, v in asdict(read).items() if v not in (None, False, "", [], "none")}
     labels.pop("argument", None)
-    return labels
+    return labels | ({"held": arrived.held.value} if arrived.held else {})
 
 
 def _text(event: WebhookEvent) -> Arrived:
@@ -152,7 +155,13 @@ def _email(session: Session, event: WebhookEvent) -> Arrived:
     mail = inbound_email.parse(form, files)
     token = links.read_reply_token(mail.reply_token) if mail.reply_token else None
     named = questions.named_by(session, token)
-    failed = inbound_email.Verdict.FAIL
+    personal = named.id if named and token and token[0] == "d" else None
+    forged = mail.authentic == inbound_email.Verdict.FAIL
+    held = None
+    if personal is None:  # whoever has the signed address had the mail, so that proves enough to be read as theirs
+        spam = config.current().spam_score
+        looks_bad = bool(spam) and mail.spam_score is not None and mail.spam_score >= spam
+        held = Hold.UNPROVEN if forged else Hold.SPAM if looks_bad else None
     return Arrived(
         channel=ChannelName.EMAIL,
         sender=contacts.normal(ChannelName.EMAIL, mail.sender_address),
@@ -160,9 +169,9 @@ def _email(session: Session, event: WebhookEvent) -> Arrived:
         full=mail.full_text,
         subject=mail.subject,
         automatic=mail.automatic,
-        # A From that both checks deny may be forged: it is read by a person, and only a stop is acted on.
-        trusted=not (mail.spf == failed and mail.dkim == failed),
-        answers_delivery=named.id if named and token and token[0] == "d" else None,
+        trusted=not forged and held is None,
+        held=held,
+        answers_delivery=personal,
         answers_campaign=named.campaign_id if named else None,
         message_id=mail.message_id,
         attachments=[(a.name, a.content_type, a.size, None) for a in mail.attachments],
@@ -171,9 +180,11 @@ def _email(session: Session, event: WebhookEvent) -> Arrived:
 
 
 def _whose(session: Session, arrived: Arrived) -> tuple[Conversation, list[Member]]:
-    """The conversation and the member(s) it belongs to; an address of nobody, or of two, goes to a person."""
+    """The conversation and the member(s) it belongs to; an address of nobody, or of two, and what may be forged, goes
+    to a person first.
+    """
     members = _members(session, arrived)
-    if len(members) == 1:
+    if len(members) == 1 and arrived.held is None:
         return conversation_of(session, members[0], arrived.channel), members
     digest = db.blind_index(arrived.channel, arrived.sender)
     found = session.scalar(
@@ -182,17 +193,19 @@ def _whose(session: Session, arrived: Arrived) -> tuple[Conversation, list[Membe
     if found is None:
         found = Conversation(
             id=db.uuid7(), channel=arrived.channel, address_hash=digest, unknown_from=arrived.sender,
-            state=ConversationState.HELD, unread=0, tags="shared" if members else "", created_at=clock.now(),
+            state=ConversationState.HELD, unread=0, tags="shared" if len(members) > 1 else "", created_at=clock.now(),
         )  # fmt: skip
         session.add(found)
         session.flush()
+    if arrived.held is not None:
+        found.tags = arrived.held.value
     return found, members
 
 
 def _members(session: Session, arrived: Arrived) -> list[Member]:
     """Who wrote: by the signed reply address where it names one person, else by the address."""
     by_address = contacts.find_members(session, arrived.channel, arrived.sender)
-    if arrived.answers_delivery and arrived.trusted:
+    if arrived.answers_delivery:
         delivery = session.get(Delivery, arrived.answers_delivery)
         member = session.get(Member, delivery.member_id) if delivery and delivery.member_id else None
         if member is not None and (not by_address or member in by_address):
@@ -207,7 +220,7 @@ def _keep(
     message = Message(
         id=db.uuid7(),
         conversation_id=conversation.id,
-        member_id=members[0].id if len(members) == 1 else None,
+        member_id=members[0].id if len(members) == 1 and arrived.held is None else None,
         event_id=event.id,
         direction=Direction.IN,
         channel=arrived.channel,
@@ -229,6 +242,6 @@ def _keep(
     conversation.last_in_at = event.received_at
     conversation.channel = arrived.channel
     conversation.unread += 1
-    for member in members:
+    for member in members if arrived.held is None else ():
         member.last_heard_at = now
     return message

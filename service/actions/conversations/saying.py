@@ -64,7 +64,7 @@ def answer(
     purpose: Purpose = Purpose.ANSWER,
 ) -> None:
     """Send one of our own texts back on the channel that was written on; silent where the provider has answered."""
-    if incoming.arrived.provider_answered or incoming.message.automatic:
+    if incoming.arrived.provider_answered or incoming.message.automatic or incoming.arrived.held:
         return
     if purpose != Purpose.SAFETY and template not in loops.ALWAYS and loops.going_round(session, incoming, template):
         incoming.message.labels = incoming.message.labels | {"loop": True}

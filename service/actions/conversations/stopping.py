@@ -129,6 +129,17 @@ def pause_quietly(session: Session, incoming: Incoming, member: Member) -> None:
     consent.pause(session, member, _until(member), source=source, evidence=incoming.evidence)
 
 
+def rest_unproven(session: Session, incoming: Incoming) -> None:
+    """A mail that may be forged asks us to stop. Somebody who wants a member to be alone could write it, and so could
+    the member: nothing leaves by itself until a person has decided, and nothing is ended.
+    """
+    did(incoming, "opt_out unproven")
+    for member in incoming.members:
+        source = f"{incoming.arrived.channel}: asked to stop, sender not proven"
+        consent.pause(session, member, _until(member), source=source, evidence=incoming.evidence)
+    to_person(incoming)
+
+
 def tell_minor(session: Session, incoming: Incoming, *, silent: bool) -> None:
     """Somebody says that they are under 18: kindly, with the youth line, and once a day. `silent`: the confirmation
     of a stop says it.

@@ -158,13 +158,14 @@ def _name(conversation: Conversation, member: Member | None) -> str:
         return member.first_name
     if "unreadable" in conversation.tags:
         return "A message that could not be read"
-    return "Shared number" if "shared" in conversation.tags else "Unknown sender"
+    return folders.UNKNOWN.get(conversation.tags, "Unknown sender")
 
 
 def _matches(session: Session, conversation: Conversation) -> list[Member]:
     if conversation.member_id is not None or conversation.state == ConversationState.RESOLVED:
         return []
-    return cards.find_members(session, me(), request.args.get("member", ""))
+    claimed = conversation.unknown_from if conversation.tags in ("unproven", "spam") else ""
+    return cards.find_members(session, me(), request.args.get("member", "") or claimed or "")
 
 
 def _canned(session: Session, member: Member | None) -> list[tuple[str, str]]:

@@ -38,6 +38,7 @@ _SCOPES = {
     "pause": "wants a break",
     "wrong_person": "wrong person",
     "delete": "wants to be deleted",
+    "unproven": "asked to stop; paused until you decide",
 }
 
 
@@ -67,6 +68,10 @@ def chips(labels: dict[str, Any]) -> list[Chip]:
     found += _done(str(labels["did"])) if labels.get("did") else _read(labels)
     if labels.get("automatic"):
         found.append(Chip("automatic message"))
+    if labels.get("held") == "unproven":
+        found.append(Chip("sender not proven", "warn"))
+    if labels.get("held") == "spam":
+        found.append(Chip("looks like spam"))
     if labels.get("loop"):
         found.append(Chip("two machines may be talking: no automatic answer", "warn"))
     if labels.get("tapback"):
