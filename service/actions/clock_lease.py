@@ -7,8 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from service import clock, db
@@ -59,8 +57,7 @@ def _holder(found: dict[str, Any] | None, now: datetime) -> str | None:
 
 
 def _ensure(session: Session) -> None:
-    insert = sqlite_insert if db.current().is_sqlite else postgresql_insert
-    session.execute(insert(system_values).values(name=NAME, data={}).on_conflict_do_nothing())
+    session.execute(db.insert(system_values).values(name=NAME, data={}).on_conflict_do_nothing())
 
 
 def _write(session: Session, value: dict[str, Any]) -> None:

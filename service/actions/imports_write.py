@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from service import clock, config, db
@@ -119,10 +118,9 @@ def _claim(session: Session, questions: Sequence[Question]) -> list[Question]:
     rows = [
         {"channel": q.address["channel"], "index_hash": q.address["index_hash"], "at": clock.now()} for q in questions
     ]
-    make: Any = sqlite.insert if db.current().is_sqlite else postgresql.insert
     table = ConfirmationAsked.__table__
     claimed = session.execute(
-        make(table).values(rows).on_conflict_do_nothing().returning(table.c.channel, table.c.index_hash)
+        db.insert(table).values(rows).on_conflict_do_nothing().returning(table.c.channel, table.c.index_hash)
     )
     ours = {(channel, bytes(digest)) for channel, digest in claimed}
     return [q for q in questions if (q.address["channel"], q.address["index_hash"]) in ours]

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from service import clock, db
@@ -92,8 +91,7 @@ def ended_by_stop_all(session: Session, member_id: UUID, channel: ChannelName) -
 
 def insert_once(session: Session, model: type[db.Base], **values: Any) -> bool:
     """Insert a row unless its key exists; whether it was new. Two processes at once: the second waits, then sees it."""
-    make: Any = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    result = session.execute(make(model.__table__).values(**values).on_conflict_do_nothing())
+    result = session.execute(db.insert(model.__table__).values(**values).on_conflict_do_nothing())
     return bool(result.rowcount)  # type: ignore[attr-defined]
 
 

@@ -8,8 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, case, exists, func, literal, null, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from service import clock, config, db, queue
@@ -135,10 +133,9 @@ def _freeze_piece(
     made = select(member_id, address_id, moment, *fixed).order_by(member_id)
     if begun:
         made = made.where(_no_copy_yet(campaign, member_id))
-    builder = sqlite_insert if db.current().is_sqlite else postgresql_insert
     # Into the table itself: for the ORM every new row would come back with its id.
     table: Any = Delivery.__table__
-    into = builder(table).from_select(["member_id", "address_id", "due_at", *row], made)
+    into = db.insert(table).from_select(["member_id", "address_id", "due_at", *row], made)
     session.connection().execute(into.on_conflict_do_nothing())
 
 

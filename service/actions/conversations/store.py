@@ -8,9 +8,6 @@ from operator import itemgetter
 from threading import Lock
 from typing import Any
 
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-
 from service import clock, db, queue
 from service.models.conversations import WebhookEvent
 
@@ -98,8 +95,7 @@ def _insert(rows: Sequence[dict[str, Any]]) -> set[tuple[str, str]]:
     # In one order: two repeats of one batch at the same moment must not wait for each other in a circle.
     ordered = {(row["provider"], row["event_id"]): row for row in sorted(rows, key=itemgetter("event_id"))}
     table: Any = WebhookEvent.__table__
-    builder = sqlite_insert if db.current().is_sqlite else postgresql_insert
-    statement = builder(table).on_conflict_do_nothing(index_elements=["provider", "event_id"])
+    statement = db.insert(table).on_conflict_do_nothing(index_elements=["provider", "event_id"])
     with db.transaction() as session:
         found = session.connection().execute(
             statement.returning(table.c.provider, table.c.event_id), list(ordered.values())

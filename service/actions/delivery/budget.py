@@ -14,8 +14,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from service import clock, config, db, logs, queue
@@ -180,8 +178,7 @@ def use(session: Session, left: Iterable[Left], now: datetime) -> None:
     ]
     if not rows:
         return
-    insert = sqlite_insert if db.current().is_sqlite else postgresql_insert
-    statement: Any = insert(Usage).values(rows)
+    statement: Any = db.insert(Usage).values(rows)
     added = {name: getattr(Usage, name) + statement.excluded[name] for name in ("messages", "segments", "cost")}
     session.execute(statement.on_conflict_do_update(index_elements=["day", "channel", "country"], set_=added))
 

@@ -10,8 +10,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, case, func, literal, or_, select, text, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -266,5 +264,4 @@ def remember(session: Session, ids: Collection[int], now: datetime) -> None:
         )
         .order_by(Delivery.member_id)
     )
-    insert = sqlite_insert if db.current().is_sqlite else postgresql_insert
-    session.execute(insert(StoryRead).from_select(["story_id", "member_id", "at"], read).on_conflict_do_nothing())
+    session.execute(db.insert(StoryRead).from_select(["story_id", "member_id", "at"], read).on_conflict_do_nothing())

@@ -11,8 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, case, extract, func, or_, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from service import clock, db
@@ -83,8 +81,7 @@ def _add(session: Session, minute: datetime, counts: Mapping[Key, int]) -> None:
     ]
     if not rows:
         return
-    insert = sqlite_insert if db.current().is_sqlite else postgresql_insert
-    statement: Any = insert(Tally).values(rows)
+    statement: Any = db.insert(Tally).values(rows)
     session.execute(
         statement.on_conflict_do_update(
             index_elements=["minute", "queue", "outcome", "code"],
