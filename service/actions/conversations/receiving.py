@@ -66,7 +66,8 @@ def _act(session: Session, incoming: Incoming) -> None:
         return  # no automatic answer to an automatic system; a reaction is seen in the conversation and is no answer
     if incoming.conversation.state == ConversationState.SNOOZED and incoming.conversation.snoozed_until is None:
         to_person(incoming)  # it was put away until they write
-    if read.weak_opt_out and incoming.member is not None and incoming.arrived.held is None:
+    unsure = read.weak_opt_out and read.keyword is None and incoming.arrived.held is None
+    if unsure and incoming.member is not None:
         stopping.pause_quietly(session, incoming, incoming.member)
     if risky or _person_first(session, incoming):
         to_person(incoming)

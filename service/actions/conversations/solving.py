@@ -31,7 +31,8 @@ def solve(session: Session, incoming: Incoming) -> str | None:
     done: list[str | None] = []
     if Asks.SCORE in open_ and (score := _read_as(incoming, understanding.Question.CHECKIN).checkin):
         done.append(_check_in(session, incoming, member, open_[Asks.SCORE], score))
-    if Asks.YES_NO in open_:
+    # A number is an answer to a check-in or to nothing: no menu of ours has numbers (rule of conversation 9).
+    if Asks.YES_NO in open_ and not incoming.arrived.words.strip(" .!").isdigit():
         rsvp = _read_as(incoming, understanding.Question.INVITE).rsvp
         if rsvp in (Rsvp.YES, Rsvp.NO, Rsvp.MAYBE):
             done.append(_rsvp(session, incoming, member, open_[Asks.YES_NO], g.Rsvp(rsvp)))
