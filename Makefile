@@ -3,6 +3,8 @@
 
 PYTHON ?=
 ARGS ?=
+# Tests run side by side, in so many processes; each has databases, a Valkey and ports of its own. JOBS=0: one after the other.
+JOBS ?= 3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -15,7 +17,7 @@ run: .venv/ready ## Start everything on this machine, with made-up members and n
 	@$(BIN)/hearthline demo $(ARGS)
 
 test: .venv/ready ## Run every test, on SQLite and on PostgreSQL, with a real Valkey and a real browser
-	@CHROMIUM="$$($(BIN)/python tests/ensure_browser.py)" $(BIN)/python -m pytest $(ARGS)
+	@CHROMIUM="$$($(BIN)/python tests/ensure_browser.py)" $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 lint: .venv/ready ## Check style
 	@$(BIN)/ruff check .
