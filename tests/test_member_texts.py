@@ -33,7 +33,7 @@ COMMON = {
 EVERY_WORD = ["HELP", "STOP", "PAUSE", "STORY", "TOOL", "VENT"]
 
 # Spanish texts that cannot do without an accent outside GSM-7 (SÍ, días), and what they may cost.
-COSTLY = {("confirm", "es"): 4, ("confirm_discreet", "es"): 3}
+COSTLY = {("confirm", "es"): 4, ("confirm_discreet", "es"): 3, ("still_there", "es"): 2}
 
 DEMANDS = {
     "en": r"\bmust\b|\bshould\b|\bhave to\b|(?<!no )(?<!more you )\bneed to\b|\bought\b|don't forget|\bremember to\b|"

@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import delete, select, update
 
 from service import clock, db, logs, queue
-from service.actions import campaigns, safety, zones
+from service.actions import campaigns, phones, safety, zones
 from service.actions.conversations import media, promises
 from service.actions.delivery import tally
 from service.actions.delivery.results import breathe
@@ -32,6 +32,7 @@ def run() -> dict[str, int]:
         "promised": promises.raise_due,
         "zones": zones.refresh,
         "fetched": campaigns.fetch_stranded,
+        "silent": phones.give_up,
         "finished": campaigns.finish_done,
         "forgotten": _forget_raw,
         "files": media.forget_old,

@@ -2,13 +2,13 @@
 by the same engine as a campaign, on the queue that nothing big ever waits in.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateNotFound
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from service import clock, config, db, queue
@@ -131,6 +131,58 @@ def write(
     return message
 
 
+def say_to_many(
+    session: Session,
+    to: Sequence[tuple[Member, UUID]],
+    template: str,
+    channel: ChannelName,
+    purpose: Purpose,
+    context: Callable[[Member], Mapping[str, Any]],
+) -> None:
+    """Queue one of our own texts to many members, each at the address of that id: a few statements for all of them."""
+    if not to:
+        return
+    threads = _conversations_of(session, [member.id for member, _ in to], channel)
+    deliveries = []
+    for member, address_id in to:
+        facts_ = facts(member.country, member.language, member.first_name, discreet=member.discreet)
+        facts_ |= context(member)
+        subject, body = words_for(channel, template, facts_)
+        message = Message(
+            id=db.uuid7(),
+            conversation_id=threads[member.id].id,
+            member_id=member.id,
+            direction=Direction.OUT,
+            channel=channel,
+            purpose=purpose,
+            subject=subject or None,
+            body=body,
+            template=template,
+            automatic=True,
+            at=clock.now(),
+        )
+        threads[member.id].last_out_at = message.at
+        session.add(message)
+        deliveries.append(_about(message, channel, purpose) | {"member_id": member.id, "address_id": address_id})
+    session.flush()
+    session.execute(insert(Delivery), deliveries)
+    queue.ring_after(session, "drain_replies")
+
+
+def _conversations_of(session: Session, member_ids: Sequence[UUID], channel: ChannelName) -> dict[UUID, Conversation]:
+    """Each member's one conversation; those that do not exist yet are made."""
+    found = {
+        c.member_id: c for c in session.scalars(select(Conversation).where(Conversation.member_id.in_(member_ids)))
+    }
+    for member_id in member_ids:
+        if member_id not in found:
+            made = Conversation(id=db.uuid7(), member_id=member_id, channel=channel, created_at=clock.now(), unread=0)
+            found[member_id] = made
+            session.add(made)
+    session.flush()
+    return {member_id: found[member_id] for member_id in member_ids}
+
+
 def say_to(
     session: Session,
     channel: ChannelName,
@@ -206,16 +258,18 @@ def _delivery(
     member_id: UUID | None = None,
     address_id: UUID | None = None,
 ) -> Delivery:
+    return Delivery(member_id=member_id, address_id=address_id, **_about(message, channel, purpose))
+
+
+def _about(message: Message, channel: ChannelName, purpose: Purpose) -> dict[str, Any]:
     now = clock.now()
-    return Delivery(
-        message_id=message.id,
-        member_id=member_id,
-        address_id=address_id,
-        channel=channel,
-        purpose=purpose,
-        queue="replies",
-        priority=PRIORITY[purpose],
-        due_at=now,
-        created_at=now,
-        updated_at=now,
-    )
+    return {
+        "message_id": message.id,
+        "channel": channel,
+        "purpose": purpose,
+        "queue": "replies",
+        "priority": PRIORITY[purpose],
+        "due_at": now,
+        "created_at": now,
+        "updated_at": now,
+    }

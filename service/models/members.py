@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     event,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -58,6 +59,7 @@ class AddressState(StrEnum):
     UNREACHABLE = "unreachable"  # the provider says: for good
     BOUNCED = "bounced"
     COMPLAINED = "complained"
+    SILENT = "silent"  # a phone: we asked whether it is still theirs, and no YES came
 
 
 class SubscriptionState(StrEnum):
@@ -135,6 +137,12 @@ class Address(Base):
     __table_args__ = (
         UniqueConstraint("member_id", "channel"),
         Index("ix_addresses_lookup", "index_hash", "channel"),
+        Index(
+            "ix_addresses_still_asked",
+            "still_asked_at",
+            sqlite_where=text("still_asked_at IS NOT NULL"),
+            postgresql_where=text("still_asked_at IS NOT NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
@@ -147,6 +155,10 @@ class Address(Base):
     verified_at: Mapped[datetime | None] = mapped_column(UTCTime)
     asked_at: Mapped[datetime | None] = mapped_column(UTCTime)
     introduced_at: Mapped[datetime | None] = mapped_column(UTCTime)
+    heard_at: Mapped[datetime | None] = mapped_column(UTCTime)
+    """When a text last came from it (a phone); before that counts when it was given, `created_at`."""
+    still_asked_at: Mapped[datetime | None] = mapped_column(UTCTime)
+    """When we asked whether it is still theirs, until somebody answers."""
     created_at: Mapped[datetime] = mapped_column(UTCTime)
 
     member: Mapped[Member] = relationship(back_populates="addresses")

@@ -62,6 +62,12 @@ TROUBLES: tuple[Change, ...] = (
     ("address", {"state": AddressState.COMPLAINED}),
     ("address", {"verified_at": None}),
     ("address", {"country": "GB"}),
+    ("address", {"state": AddressState.SILENT}),
+    ("address", {"created_at": NOON - 91 * DAY}),
+    ("address", {"created_at": NOON - 91 * DAY, "heard_at": NOON - 89 * DAY}),
+    ("address", {"heard_at": NOON - 90 * DAY - MINUTE}),
+    *[("address", {"heard_at": NOON - 99 * DAY, "still_asked_at": NOON - d}) for d in (HOUR, 49 * HOUR, 15 * DAY)],
+    *[("other address", {"still_asked_at": NOON - d}) for d in (HOUR, 48 * HOUR, 15 * DAY)],
     ("no address", {}),
     ("suppressed", {}),
     ("taken", {}),
@@ -91,6 +97,7 @@ NEEDS: dict[str, dict[str, Any]] = {
     "membership": {"place": "circle"},
     "no membership": {"place": "circle"},
     "meeting": {"place": "meeting"},
+    "other address": {"kind": CampaignKind.INVITE, "channel": EMAIL},
 }
 """Without which a trouble is none."""
 
@@ -217,7 +224,7 @@ class Ground:
         if "taken" in odd:
             self.taken.add(member)
         for channel in ChannelName:
-            mine = odd if channel == case.channel else {}
+            mine = odd if channel == case.channel else {"address": odd.get("other address", {})}
             if "no address" not in mine:
                 self._address(member, channel, mine)
             if "no subscription" not in mine:
@@ -228,12 +235,12 @@ class Ground:
 
     def _address(self, member: UUID, channel: ChannelName, odd: dict[str, dict[str, Any]]) -> None:
         digest = next(NUMBERS).to_bytes(32, "big")
-        values = {"state": AddressState.OK, "verified_at": NOON - 9 * DAY, "country": "US"} | odd.get("address", {})
+        values: dict[str, Any] = {
+            "state": AddressState.OK, "verified_at": NOON - 9 * DAY, "country": "US", "created_at": NOON - 9 * DAY,
+        }  # fmt: skip
+        values |= odd.get("address", {})
         value = "+12025550123" if channel == SMS else "ana@example.org"
-        made = self.add(
-            Address, member_id=member, channel=channel, value=value, index_hash=digest, created_at=NOON - 9 * DAY,
-            **values,
-        )  # fmt: skip
+        made = self.add(Address, member_id=member, channel=channel, value=value, index_hash=digest, **values)
         self.addresses[member, channel] = made["id"]
         if "suppressed" in odd:
             self.add(Suppression, channel=channel, index_hash=digest, reason="opt_out", at=NOON)
@@ -353,9 +360,40 @@ def test_each_trouble_alone_is_judged_alike(ground: Callable[..., Settings], mon
     seen += compare(cases, NOON, 3, monkeypatch)
     past = [Past(HOUR, S.SENT, Asks.YES_NO, "plain"), Past(HOUR, S.UNKNOWN, None, "story")]
     seen += compare([Case(kind=kind, pasts=[p]) for kind in CampaignKind for p in past], NOON, None, monkeypatch)
+    weeks = [Past(DAY + n * HOUR, S.SENT, None, "plain") for n in (1, 40, 70, 100)]
+    caps: list[list[Change]] = [[], *[[("member", {"weekly_cap": cap})] for cap in (0, 1, 2, 4, 7)]]
+    seen += compare([Case(troubles=t, pasts=weeks[:n]) for t in caps for n in range(5)], NOON, None, monkeypatch)
+    seen += compare([Case(kind=CampaignKind.CHECKIN, pasts=p) for p in unanswered()], NOON, None, monkeypatch)
     ground(daily_cap=0, weekly_cap=0)
     seen += compare([Case(kind=kind, pasts=[p]) for kind in CampaignKind for p in past], NOON, None, monkeypatch)
     assert seen.keys() >= REASONS, "a reason never came up, so nothing was tried"
+
+
+def test_what_cannot_matter_costs_nobody_the_lean_way(
+    ground: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`recent` may count too much, never too little; but what it counts for nothing sends thousands the long way."""
+    no_matter = [
+        Past(HOUR, S.SENT, Asks.YES_NO, "own"),
+        Past(HOUR, S.SENT, Asks.YES_NO, "reply"),
+        Past(7 * DAY, S.UNKNOWN, Asks.YES_NO, "plain"),
+        Past(25 * HOUR, S.SENT, Asks.ME_TOO, "plain"),
+        Past(25 * HOUR, S.SENT, Asks.YES_NO, "answered"),
+        Past(HOUR, S.QUEUED, None, "plain"),
+        Past(2 * DAY, S.QUEUED, Asks.YES_NO, "plain"),
+    ]
+    cases = [Case(SMS, kind, pasts=[past]) for past in no_matter for kind in (CampaignKind.INVITE, CampaignKind.STORY)]
+    seen = compare(cases, NOON, None, monkeypatch)
+    assert seen["plain"] == seen["rows"] == len(cases)
+
+
+def unanswered() -> Iterator[list[Past]]:
+    """Check-ins of the last months, none to seven, the last of them long or short ago, some of them answered."""
+    for number, last, answered in itertools.product(range(8), (1, 3, 6, 7, 20, 28), (0, 1, 3, 9)):
+        yield [
+            Past((last + 4 * n) * DAY, S.DELIVERED, Asks.SCORE, "answered" if n + 1 == answered else "plain")
+            for n in range(number)
+        ]
 
 
 @pytest.mark.parametrize("caps", CAPS[:2], ids=("caps", "no caps"))
@@ -439,6 +477,6 @@ REASONS = {
     "died", "left", "no_address", "suppressed", "unreachable", "not_confirmed", "topic_off", "left_circle",
     "session_cancelled", "stale", "story_withdrawn", "already_read", "after_loss", "held", "circle_rests", "paused",
     "story_rests", "story_on_its_way", "busy", "window", "cap", "open_question", "cancelled", "campaign_paused",
-    "budget",
+    "budget", "silent", "still_there", "quiet",
 }  # fmt: skip
 """What keeps a campaign's message from leaving; each must have come up, or nothing was tried."""

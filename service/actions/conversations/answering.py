@@ -140,6 +140,7 @@ def _confirms(session: Session, incoming: Incoming) -> str | None:
 def _leftover(session: Session, incoming: Incoming) -> None:
     """Words for a person. A short answer to nothing is not guessed; a number that fits nowhere is asked about."""
     to_person(incoming)
+    solving.in_words(session, incoming)
     member, read = incoming.member, incoming.read
     if member is None or member.state == MemberState.LEFT or not _wants_messages(member):
         return

@@ -28,6 +28,7 @@ _UNREACHABLE = {
     AddressState.UNREACHABLE: "the provider says that it cannot be reached",
     AddressState.BOUNCED: "mail to it comes back",
     AddressState.COMPLAINED: "it marked our mail as spam",
+    AddressState.SILENT: "the number may be somebody else's by now: nobody answered whether it is still theirs",
 }
 
 
@@ -153,7 +154,7 @@ def _refusal(session: Session, member: Member, channel: ChannelName, value: str,
         return "this member was erased"
     if consent.suppressed(session, channel, value):
         return f"{member.first_name} asked us to stop here"
-    if state == AddressState.UNREACHABLE:
+    if state in (AddressState.UNREACHABLE, AddressState.SILENT):
         return _UNREACHABLE[state]
     return _off(channel)
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from service import clock, config, db, links
 from service.actions import contacts, understanding
-from service.actions.conversations import answering, media, questions, stopping, store
+from service.actions.conversations import answering, media, phone_answers, questions, solving, stopping, store
 from service.actions.conversations.incoming import Arrived, Hold
 from service.actions.conversations.saying import Incoming, to_person
 from service.actions.outbox import conversation_of
@@ -66,11 +66,16 @@ def _act(session: Session, incoming: Incoming) -> None:
         return  # no automatic answer to an automatic system; a reaction is seen in the conversation and is no answer
     if incoming.conversation.state == ConversationState.SNOOZED and incoming.conversation.snoozed_until is None:
         to_person(incoming)  # it was put away until they write
+    about_phone = phone_answers.hear(session, incoming)
     unsure = read.weak_opt_out and read.keyword is None and incoming.arrived.held is None
     if unsure and incoming.member is not None:
         stopping.pause_quietly(session, incoming, incoming.member)
     if risky or _person_first(session, incoming):
+        solving.in_words(session, incoming)
         to_person(incoming)
+        return
+    if about_phone is not None:
+        phone_answers.reply(session, incoming, about_phone)
         return
     answering.respond(session, incoming)
 

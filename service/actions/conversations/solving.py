@@ -41,6 +41,24 @@ def solve(session: Session, incoming: Incoming) -> str | None:
     return ", ".join(filter(None, done)) or None
 
 
+def in_words(session: Session, incoming: Incoming) -> None:
+    """Words that come while a check-in is the newest open question answer it, whatever they say: it was not left
+    unanswered, and the rhythm stays (`delivery.tapering`). A number after them is still taken.
+    """
+    if incoming.member is None or not incoming.asked or incoming.asked[0].asks != Asks.SCORE:
+        return
+    session.execute(
+        update(Delivery)
+        .where(
+            Delivery.campaign_id == incoming.asked[0].campaign_id,
+            Delivery.member_id == incoming.member.id,
+            Delivery.answered_at.is_(None),
+        )
+        .values(answered_at=clock.now())
+        .execution_options(synchronize_session=False)
+    )
+
+
 def _read_as(incoming: Incoming, question: understanding.Question) -> Understanding:
     """The same words as an answer to another open question."""
     return understanding.screen(incoming.arrived.words, language=incoming.read.language, question=question)

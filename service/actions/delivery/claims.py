@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from service import clock, config, db, logs, queue
 from service.actions import holds
+from service.actions.delivery import silence
 from service.actions.delivery.judging import Verdict, judge
 from service.models.campaigns import Campaign, CampaignState, Delivery, DeliveryState, Purpose
 from service.models.members import ChannelName
@@ -91,6 +92,7 @@ def claim(queue_name: str, limit: int, only: ChannelName | None = None) -> Batch
                 .execution_options(synchronize_session=False)
             )
         _settle(session, [(row.id, verdict) for row, verdict in judged if verdict is not None], now)
+        silence.ask(session, {row.address_id for row, verdict in judged if verdict is not None and verdict.ask}, now)
     return Batch(len(ids), [_claimed(row, claim_id) for row in taken])
 
 

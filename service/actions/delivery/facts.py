@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session, aliased
 
 from service import db
 from service.actions.audience import refusal
+from service.actions.delivery import silence
+from service.actions.delivery.history import QUESTION_OPEN
 from service.db import UTCTime
 from service.models.campaigns import Campaign, CampaignKind, CampaignState, Delivery, Purpose
 from service.models.content import Story, StoryRead, StoryState
@@ -55,7 +57,8 @@ def of(session: Session, ids: Sequence[int], now: datetime) -> list[Row[Any]]:
             Circle.on_hold, GroupSession.starts_at.label("meeting_at"), GroupSession.state.label("meeting_state"),
             Zone.offset_min, Zone.offset_max, consent.label("refused"), _story_over(now.date()).label("story_over"),
             Story.state.label("story_state"), _already_read().label("already_read"),
-            _left_circle().label("left_circle"),
+            _left_circle().label("left_circle"), silence.is_silent(now - silence.SILENT_AFTER).label("silent"),
+            Address.still_asked_at, silence.phone_asked_at().label("phone_asked_at"),
         )
     )  # fmt: skip
     found: Any = session.execute(_with_all(statement).where(db.among(Delivery.id, ids))).all()
@@ -69,6 +72,7 @@ def lean(session: Session, ids: Sequence[int], now: datetime) -> list[Row[Any]]:
     whoever it doubts is judged one by one with all the facts.
     """
     values = {"ids": db.many(ids), "now": now, "today": now.date()}
+    values |= {"heard_since": now - silence.SILENT_AFTER, "asked_since": now - QUESTION_OPEN}
     return list(session.execute(_lean(db.current().is_sqlite), values).all())
 
 
@@ -92,6 +96,8 @@ def _lean(sqlite: bool) -> Any:
         _true(Member.paused_until > now),
         _true(Subscription.state == SubscriptionState.PAUSED),
         Zone.offset_min.is_(None),
+        _true(silence.is_silent(bindparam("heard_since", type_=UTCTime()))),
+        silence.question_stands(bindparam("asked_since", type_=UTCTime())),
     )
     statement: Any = select(
         Delivery.id, Delivery.campaign_id, Delivery.member_id, Delivery.address_id, Delivery.channel,
@@ -206,5 +212,6 @@ def _refusal_of_single() -> ColumnElement[str | None]:
         (and_(Delivery.direct_to.is_(None), Address.id.is_(None)), "no_address"),
         (Address.state == AddressState.UNREACHABLE, "unreachable"),
         (and_(suppressed, ~may_follow_stop), "suppressed"),
+        (and_(Address.state == AddressState.SILENT, ~may_follow_stop), "silent"),  # a stranger may have it by now
         else_=None,
     )

@@ -49,7 +49,8 @@ class History:
         self.now = now
         self._sent: dict[UUID, list[Sent]] = {}
         self._free = free
-        members = {row.member_id for row in rows if not row.override or row.story_id}
+        self._phone_asked = {row.member_id: row.phone_asked_at for row in rows if row.phone_asked_at}
+        members = {row.member_id for row in rows if not row.override or row.story_id or row.silent}
         if not members:
             return
         claimed = and_(Delivery.state == DeliveryState.QUEUED, Delivery.claimed_until > now)
@@ -73,6 +74,10 @@ class History:
         until = min(self.now + QUESTION_OPEN, row.meeting_at or self.now + QUESTION_OPEN)
         leaving = Sent(row.id, row.campaign_id, self.now, row.asks, until, row.story_id, True, False)
         self._sent.setdefault(row.member_id, []).append(leaving)
+
+    def asks(self, row: Row[Any]) -> None:
+        """Count that the phone of a row's member is asked now whether it is still theirs."""
+        self._phone_asked[row.member_id] = self.now
 
     def busy(self, row: Row[Any]) -> bool:
         """Whether another worker is judging something for this member right now."""
@@ -98,7 +103,16 @@ class History:
         if row.asks is None or row.asks == Asks.ME_TOO:
             return None
         open_ = [s.open_until for s in self._others(row) if s.question == row.asks and (leaving or not s.leaving)]
-        until = max(open_, default=None)
+        if row.asks == Asks.YES_NO and row.member_id in self._phone_asked:
+            open_.append(self._phone_asked[row.member_id] + QUESTION_OPEN)
+        return self._still(open_)
+
+    def yes_open_until(self, member_id: UUID) -> datetime | None:
+        """When a question that takes a YES runs out, whatever asked it; None if there is none."""
+        return self._still([s.open_until for s in self._sent.get(member_id, ()) if s.question == Asks.YES_NO])
+
+    def _still(self, moments: Sequence[datetime]) -> datetime | None:
+        until = max(moments, default=None)
         return until if until and until > self.now else None
 
     def _others(self, row: Row[Any]) -> list[Sent]:

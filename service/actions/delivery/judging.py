@@ -5,7 +5,7 @@ The facts come from queries over the whole batch (`facts`, `history`); here is o
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,10 +15,10 @@ from sqlalchemy.orm import Session
 
 from service import config
 from service.actions import zones
-from service.actions.delivery import budget, facts, history
+from service.actions.delivery import budget, facts, history, silence, tapering
 from service.actions.delivery.history import History
 from service.actions.delivery.rules import cap_opens, next_opening
-from service.models.campaigns import CampaignKind, CampaignState, Purpose
+from service.models.campaigns import Asks, CampaignKind, CampaignState, Purpose
 from service.models.content import StoryState
 from service.models.gatherings import SessionState
 from service.models.members import SubscriptionState
@@ -37,6 +37,8 @@ class Verdict:
     reason: str
     due: datetime | None = None
     park: bool = False
+    ask: bool = False
+    """Whether the phone is to be asked first if it is still its member's (`silence`)."""
 
 
 def judge(session: Session, ids: Sequence[int], now: datetime) -> list[tuple[Row[Any], Verdict | None]]:
@@ -49,19 +51,26 @@ def judge(session: Session, ids: Sequence[int], now: datetime) -> list[tuple[Row
     doubtful = [i for i in ids if i not in rows]
     others = facts.of(session, doubtful, now) if doubtful else []
     behind = History(session, [row for row in others if row.campaign_id is not None], now, free)
+    early = tapering.too_early(session, [row.id for row in others if _tapers(row)], now)
     rows |= {row.id: row for row in others}
     limits = budget.limits(session, now)
-    return [(rows[i], _verdict(rows[i], behind, limits, now)) for i in ids if i in rows]
+    return [(rows[i], _verdict(rows[i], behind, i in early, limits, now)) for i in ids if i in rows]
 
 
-def _verdict(row: Row[Any], behind: History, limits: budget.Limits, now: datetime) -> Verdict | None:
+def _tapers(row: Row[Any]) -> bool:
+    return bool(row.asks == Asks.SCORE and row.campaign_id is not None and not row.override)
+
+
+def _verdict(row: Row[Any], behind: History, early: bool, limits: budget.Limits, now: datetime) -> Verdict | None:
     if getattr(row, "plain", False):
         return _limited(row, limits, now) if limits.any else None
     if row.campaign_id is None:
         return Verdict(row.refused) if row.refused else _limited(row, limits, now)
-    verdict = verdict_on(row, behind, now) or _limited(row, limits, now)
+    verdict = verdict_on(row, behind, now, early=early) or _limited(row, limits, now)
     if verdict is None:
         behind.leaves(row)  # the next one of this member in the batch is judged as if this had gone
+    elif verdict.ask:
+        behind.asks(row)
     return verdict
 
 
@@ -74,7 +83,9 @@ def _plain(session: Session, ids: Sequence[int], now: datetime, free: set[UUID] 
         return {}
     recent = history.recent(session, [row.id for row in maybe], now)
     open_ = _Windows(now)
-    return {r.id: r for r in maybe if _nothing_near(r, recent.get(r.id)) and (r.override or open_.at(r))}
+    plain = {r.id: r for r in maybe if _nothing_near(r, recent.get(r.id)) and (r.override or open_.at(r))}
+    early = tapering.too_early(session, [r.id for r in plain.values() if _tapers(r)], now)
+    return {i: r for i, r in plain.items() if i not in early} if early else plain
 
 
 def _nothing_near(row: Row[Any], recent: history.Recent | None) -> bool:
@@ -110,8 +121,11 @@ def _window_of(row: Row[Any], usual: tuple[int, int]) -> tuple[int, int]:
     return (row.window_from, row.window_to) if row.window_from is not None and row.window_to is not None else usual
 
 
-def verdict_on(row: Row[Any], history: History, now: datetime) -> Verdict | None:
-    """Why a campaign's message may not leave now, or None when it may. The order is from final to passing."""
+def verdict_on(row: Row[Any], history: History, now: datetime, *, early: bool = False) -> Verdict | None:
+    """Why a campaign's message may not leave now, or None when it may. The order is from final to passing.
+
+    `early`: it is a check-in that comes too early for somebody who does not answer them.
+    """
     if row.campaign_state == CampaignState.PAUSED:
         return Verdict("campaign_paused", park=True)
     if row.campaign_state != CampaignState.SENDING:
@@ -119,7 +133,12 @@ def verdict_on(row: Row[Any], history: History, now: datetime) -> Verdict | None
     final = _never(row, now)
     if final:
         return Verdict(final)
-    return _waits(row, history, now) or (None if row.override else _not_yet(row, history, now))
+    waits = _waits(row, history, now)
+    if waits or row.override:
+        return waits or (_silent(row, history, now) if row.silent else None)
+    if early:
+        return Verdict("quiet")
+    return _not_yet(row, history, now) or (_silent(row, history, now) if row.silent else None)
 
 
 def _never(row: Row[Any], now: datetime) -> str | None:
@@ -131,7 +150,7 @@ def _never(row: Row[Any], now: datetime) -> str | None:
     if row.meeting_state == SessionState.CANCELLED:
         return "session_cancelled"
     if (row.expires_at and row.expires_at <= now) or (row.meeting_at and row.meeting_at <= now):
-        return "stale"
+        return "silent" if row.silent and row.still_asked_at else "stale"
     if row.story_over and row.story_state != StoryState.RESTING:
         return "story_withdrawn"
     if row.already_read:
@@ -165,9 +184,7 @@ def _waits(row: Row[Any], history: History, now: datetime) -> Verdict | None:
 def _not_yet(row: Row[Any], history: History, now: datetime) -> Verdict | None:
     """Window, caps and open questions."""
     settings = config.current()
-    start, end = _window_of(row, settings.window)
-    low, high = (row.offset_min, row.offset_max) if row.offset_min is not None else zones.offsets(row.time_zone, now)
-    opens = next_opening(now, low, high, start, end)
+    opens = _opens(row, now)
     if opens > now:
         return _later(row, "window", opens)
     weekly = settings.weekly_cap if row.weekly_cap is None else row.weekly_cap
@@ -183,6 +200,29 @@ def _not_yet(row: Row[Any], history: History, now: datetime) -> Verdict | None:
     if history.question_open_until(row, leaving=True):
         return _later(row, "open_question", now + SOON)
     return None
+
+
+def _silent(row: Row[Any], history: History, now: datetime) -> Verdict | None:
+    """A phone from which nothing has come for long: in place of this text it gets a question, at an hour when texts
+    are welcome (a stranger may hold it), and this text waits for the answer.
+    """
+    if row.still_asked_at is not None:
+        ends = row.still_asked_at + silence.ANSWER_WITHIN
+        return _later(row, silence.WAITS, ends if ends > now else now + LOOK_AGAIN)  # the clock gives up such phones
+    opens = _opens(row, now)
+    if opens > now:
+        return _later(row, "window", opens)
+    other = history.yes_open_until(row.member_id)
+    if other:
+        return _later(row, "open_question", other)
+    return replace(_later(row, silence.WAITS, now + silence.ANSWER_WITHIN), ask=True)
+
+
+def _opens(row: Row[Any], now: datetime) -> datetime:
+    """When the member's window is open: now, or later."""
+    start, end = _window_of(row, config.current().window)
+    low, high = (row.offset_min, row.offset_max) if row.offset_min is not None else zones.offsets(row.time_zone, now)
+    return next_opening(now, low, high, start, end)
 
 
 def _limited(row: Row[Any], limits: budget.Limits, now: datetime) -> Verdict | None:

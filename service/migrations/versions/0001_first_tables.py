@@ -279,6 +279,8 @@ def upgrade() -> None:
         sa.Column("verified_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("introduced_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("heard_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("still_asked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["member_id"], ["members.id"], name=op.f("fk_addresses_member_id_members"), ondelete="CASCADE"
@@ -288,6 +290,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("addresses", schema=None) as batch_op:
         batch_op.create_index("ix_addresses_lookup", ["index_hash", "channel"], unique=False)
+        batch_op.create_index(
+            "ix_addresses_still_asked",
+            ["still_asked_at"],
+            unique=False,
+            sqlite_where=sa.text("still_asked_at IS NOT NULL"),
+            postgresql_where=sa.text("still_asked_at IS NOT NULL"),
+        )
 
     op.create_table(
         "circles",

@@ -58,6 +58,7 @@ SHELVES = (("all", "All"), ("drafts", "Drafts"), ("on-their-way", "On their way"
 SKIPPED: dict[str, str] = REASONS | {
     "stale": "could not be reached in time: by now it would be out of date",
     "story_withdrawn": "were spared a story that its author took back",
+    "quiet": "left their last check-ins unanswered, and are asked less often",
     "after_loss": "lost someone in the last weeks, and get no hope story now",
     "cancelled": "had not been sent it when the campaign was cancelled",
     "cannot_render": "could not be written to: a merge field has no value for them",
@@ -69,6 +70,7 @@ SKIPPED: dict[str, str] = REASONS | {
 WAITING: dict[str, str] = {
     "window": "wait until it is daytime where they are",
     "cap": "have had enough messages for now; theirs leaves when their limit allows",
+    "still_there": "were silent for 90 days; theirs follows when they answer that the number is still theirs",
     "open_question": "have an earlier question open; theirs follows when that is answered or over",
     "held": "rest under an open safety flag; theirs waits for a person to clear it",
     "circle_rests": "are in a circle that rests; theirs waits for a person",
