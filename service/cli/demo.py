@@ -153,7 +153,7 @@ def forget(settings: Settings) -> None:
     data = settings.data_path
     if (data / _DATABASES[0]).exists() and not (data / SECRETS).exists():
         raise ConfigurationError([f"no demo has run in {data}: --reset will not touch the database there"])
-    files = [data / f"{name}{part}" for name in _DATABASES for part in ("", "-wal", "-shm")]
+    files = [data / f"{name}{part}" for name in _DATABASES for part in ("", "-wal", "-shm", "-turn")]
     for path in (*files, data / config.DEMO_ENV, settings.valkey_socket):
         path.unlink(missing_ok=True)
     for folder in _FOLDERS:
