@@ -21,6 +21,8 @@ from service.channels.twilio_http import KeptHttpClient, WireHttpClient, as_send
 from service.channels.wire import MOST_WAIT, Wire
 from service.config import Settings
 
+GIVE_ON_AT, GIVE_ON_EVERY = 64, 0.05
+"""Results are handed over when there are so many, or after so many seconds."""
 STOP_EVERY = 0.25
 """Seconds between two looks whether to stop, while nothing comes back from the provider."""
 MOST_LISTED = 1000
@@ -95,6 +97,7 @@ class _Job:
         self._most = most
         self._gap = gap
         self._last = 0.0
+        self._given_at = 0.0
 
     def waits(self, moment: float) -> float:
         """Seconds until the next text, meant for `moment`, may begin. What is late keeps about the distance meant."""
@@ -113,11 +116,13 @@ class _Job:
         self.out -= 1
         self.found.append(_result(delivery_id, message, error, reply))
 
-    def give_on(self) -> None:
-        """Hand the results over to whoever called `send`."""
-        if self.found:
+    def give_on(self, *, all_: bool) -> None:
+        """Hand the results over to whoever called `send`: some together, so that it is woken now and then only."""
+        now = time.monotonic()
+        if self.found and (all_ or len(self.found) >= GIVE_ON_AT or now - self._given_at >= GIVE_ON_EVERY):
             self.results.put(self.found)
             self.found = []
+            self._given_at = now
 
 
 _Task = tuple[_Job, Text, float]
@@ -269,8 +274,8 @@ class TwilioSender:
             if wire.busy or pause:
                 wire.turn(pause or MOST_WAIT)
             for job in jobs:
-                job.give_on()
-            jobs = {job for job in jobs if job.out}
+                job.give_on(all_=job.halted or not wire.busy)
+            jobs = {job for job in jobs if job.out or job.found}
         wire.close()
 
     def _fetch(self, waiting: deque[_Task], *, block: bool) -> bool:

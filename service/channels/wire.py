@@ -6,6 +6,7 @@ A thread for each request would spend more time on handing over the interpreter 
 import time
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass, field
+from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from typing import Any
 
 import pycurl
@@ -52,6 +53,11 @@ class Wire:
         """`timeout` is in seconds, for one request from the name to the last byte."""
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, most)
+        # libcurl says which sockets it waits for, and only those that are ready are looked at.
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
+        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
+        self._selector = DefaultSelector()
+        self._timer_at: float | None = None
         self._idle = [Connection(timeout) for _ in range(most)]
         self._flying: dict[Any, _Flight] = {}
 
@@ -75,9 +81,37 @@ class Wire:
         if not self._flying:
             time.sleep(min(seconds, MOST_WAIT))
             return
-        self._multi.perform()
-        if not self._land():
-            self._multi.select(min(seconds, MOST_WAIT))
+        self._tick()
+        if self._land():
+            return
+        wait = min(seconds, MOST_WAIT, max(0.0, (self._timer_at or float("inf")) - time.monotonic()))
+        for key, ready in self._selector.select(wait):
+            mask = (pycurl.CSELECT_IN if ready & EVENT_READ else 0) | (pycurl.CSELECT_OUT if ready & EVENT_WRITE else 0)
+            self._multi.socket_action(key.fd, mask)
+        self._tick()
+        self._land()
+
+    def _tick(self) -> None:
+        """Tell libcurl that the time has come that it asked for."""
+        if self._timer_at is not None and time.monotonic() >= self._timer_at:
+            self._timer_at = None
+            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+
+    def _set_timer(self, milliseconds: int) -> None:
+        self._timer_at = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
+
+    def _watch(self, what: int, fd: int, _multi: Any, _data: Any) -> None:
+        """libcurl begins, changes or ends its interest in a socket."""
+        known = fd in self._selector.get_map()
+        if what == pycurl.POLL_REMOVE:
+            if known:
+                self._selector.unregister(fd)
+            return
+        events = (EVENT_READ if what & pycurl.POLL_IN else 0) | (EVENT_WRITE if what & pycurl.POLL_OUT else 0)
+        if not known:
+            self._selector.register(fd, events)
+        elif self._selector.get_key(fd).events != events:
+            self._selector.modify(fd, events)
 
     def _land(self) -> bool:
         """Give their answers to the coroutines whose requests have ended; whether there was any."""
@@ -125,3 +159,4 @@ class Wire:
         for connection in self._idle:
             connection.close()
         self._multi.close()
+        self._selector.close()
