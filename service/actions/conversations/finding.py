@@ -1,5 +1,5 @@
 """Searching members' words. They are encrypted where they are stored, so the newest few thousand are opened one by one,
-and the page says how far back that was: docs/decisions/0010-search.md.
+and the page says how far back that was: docs/decisions/0011-search.md.
 """
 
 import time
