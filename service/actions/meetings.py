@@ -17,7 +17,7 @@ from service.actions import access, audit, campaigns, circles, consent, gatherin
 from service.errors import Conflict, Invalid
 from service.models.campaigns import Campaign, CampaignKind, CampaignState
 from service.models.gatherings import Circle, CircleMembership, GroupSession, Invitation, Rsvp, SessionState
-from service.models.members import ChannelName, Member, MemberState, Topic
+from service.models.members import AddressState, ChannelName, Member, MemberState, Topic
 from service.models.staff import Coordinator
 
 TICK_FROM = timedelta(hours=1)
@@ -293,5 +293,6 @@ def _channel_for(session: Session, member: Member) -> ChannelName | None:
     if member.held_at is not None or member.state != MemberState.ACTIVE:
         return None
     first = sorted(member.addresses, key=lambda a: a.channel != (member.preferred_channel or ChannelName.SMS))
-    usable = [a for a in first if a.verified_at and not consent.suppressed(session, a.channel, a.value)]
+    here = [a for a in first if a.verified_at and a.state == AddressState.OK]
+    usable = [a for a in here if not consent.suppressed(session, a.channel, a.value)]
     return usable[0].channel if usable else None

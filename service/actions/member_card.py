@@ -41,6 +41,8 @@ class Reach:
     verified_at: datetime | None
     asked_at: datetime | None
     state: AddressState
+    still_asked_at: datetime | None
+    """When a phone was asked whether it is still theirs; None once somebody answered."""
     suppressed: bool
     shared: bool
     """Whether another member has it as well."""
@@ -148,6 +150,7 @@ def _reach(session: Session, coordinator: Coordinator, member: Member) -> list[R
             verified_at=a.verified_at,
             asked_at=a.asked_at,
             state=a.state,
+            still_asked_at=a.still_asked_at,
             suppressed=consent.suppressed(session, a.channel, a.value),
             shared=(a.channel, bytes(a.index_hash)) in shared,
         )

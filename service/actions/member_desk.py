@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from service import clock
-from service.actions import audit, consent, directory, leaving
+from service.actions import audit, consent, directory, leaving, phones
 from service.actions.access import require_circle
 from service.actions.new_members import join_circle
 from service.db import reading, transaction
@@ -62,6 +62,12 @@ def resume(coordinator: Coordinator, member_id: UUID) -> bool:
         ended = consent.resume(session, member, source="console", actor=consent.staff(coordinator.id))
         audit.record(session, str(coordinator.id), "member.resumed", member)
         return ended
+
+
+def phone_is_theirs(coordinator: Coordinator, member_id: UUID) -> None:
+    """Note that the phone is still theirs: they said so on another way. Raises Conflict when nothing is in doubt."""
+    with transaction() as session:
+        phones.vouch(session, coordinator, directory.require(session, coordinator, member_id))
 
 
 def undo_stop(coordinator: Coordinator, member_id: UUID, channel: ChannelName, why: str) -> list[Topic]:

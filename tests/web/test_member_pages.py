@@ -14,7 +14,7 @@ from service.actions import consent, imports
 from service.models.campaigns import Delivery
 from service.models.conversations import CheckIn
 from service.models.gatherings import Circle, CircleMembership, CircleStaff
-from service.models.members import ChannelName, ConsentEvent, ConsentKind, ImportRun, Member, MemberState
+from service.models.members import AddressState, ChannelName, ConsentEvent, ConsentKind, ImportRun, Member, MemberState
 from service.models.staff import AuditEntry, Coordinator
 from tests.web.pages import form_token, path_of, submit
 
@@ -189,6 +189,23 @@ def test_stop_undo_and_pause(people: dict[str, UUID], console: FlaskClient) -> N
     assert "taking a break" in console.get(ana).text
     post(console, ana, f"{ana}/resume")
     assert "taking a break" not in console.get(ana).text
+
+
+@only_sqlite
+def test_a_phone_that_may_be_somebody_elses(people: dict[str, UUID], console: FlaskClient) -> None:
+    ana = f"/console/members/{people['Ana']}"
+    assert "still theirs" not in console.get(ana).text
+    for state, told in (("ok", "texts wait for a YES"), ("silent", "May not be theirs any more")):
+        with db.transaction() as session:
+            phone = session.get_one(Member, people["Ana"]).address(ChannelName.SMS)
+            assert phone is not None
+            phone.state, phone.still_asked_at = AddressState(state), clock.now()
+        assert told in console.get(ana).text
+        post(console, ana, f"{ana}/phone-is-theirs")
+        assert "It is still theirs" not in console.get(ana).text
+    assert actions().count("member.phone_vouched") == 2
+    post(console, ana, f"{ana}/phone-is-theirs")
+    assert "Nothing is in doubt" in console.get(ana).text
 
 
 @only_sqlite

@@ -85,6 +85,7 @@ def _plant(ground: Ground, password: str) -> None:
     talks.questions_waiting(ground)
     talks.conversations(ground)
     consents.breaks(ground)
+    ground.keep_phones()
 
 
 def sign_in(password: str) -> tuple[str, str] | None:

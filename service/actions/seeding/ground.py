@@ -71,6 +71,18 @@ class Ground:
     def heard(self, member: Member, at: datetime) -> None:
         """Note that a member wrote, or pressed a button, at that moment."""
         member.last_heard_at = max(filter(None, (member.last_heard_at, at)))
+        phone = member.address(ChannelName.SMS)
+        if phone is not None:
+            phone.heard_at = max(filter(None, (phone.heard_at, at)))
+
+    def keep_phones(self) -> None:
+        """Nobody in the demo is greeted with the question whether their number is still theirs: whoever has been silent
+        for long wrote something short in the last weeks.
+        """
+        for key, member in self.members.items():
+            phone = member.address(ChannelName.SMS)
+            if phone is not None and (phone.heard_at or phone.created_at) < self.now - timedelta(days=60):
+                phone.heard_at = self.now - timedelta(days=5 + 50 * chance("still there", key))
 
     def answered(self, campaign: str, member: str, at: datetime) -> None:
         """Close a campaign's question for a member, on both channels."""

@@ -186,6 +186,17 @@ def resume(member_id: UUID) -> ResponseReturnValue:
     return _back(member_id)
 
 
+def phone_is_theirs(member_id: UUID) -> ResponseReturnValue:
+    """A person knows that the number is still the member's."""
+    try:
+        member_desk.phone_is_theirs(me(), member_id)
+    except Conflict as error:
+        flash(error.message, "warn")
+    else:
+        flash("Noted. What waited for their answer leaves now.", "good")
+    return _back(member_id)
+
+
 def circle_add(member_id: UUID) -> ResponseReturnValue:
     """Give a place in a circle."""
     try:

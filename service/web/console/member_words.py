@@ -27,7 +27,7 @@ REACH = {
     AddressState.UNREACHABLE: "Cannot be reached.",
     AddressState.BOUNCED: "Mail comes back.",
     AddressState.COMPLAINED: "Marked our mail as spam.",
-    AddressState.SILENT: "We asked if it is still theirs; no YES came. No more texts.",
+    AddressState.SILENT: "May not be theirs any more: we asked, and no YES came. No texts go there.",
 }
 STANDING: dict[SubscriptionState, tuple[str, str]] = {
     SubscriptionState.ACTIVE: ("on", "good"),

@@ -173,6 +173,7 @@ for _rule, _view, _methods in (
     ("/<uuid:member_id>/died", CHANGE(member_acts.died), PAGES),
     ("/<uuid:member_id>/erase", ERASE(member_acts.erase), PAGES),
     ("/<uuid:member_id>/resume", signed_in(member_acts.resume), ACTS),
+    ("/<uuid:member_id>/phone-is-theirs", signed_in(member_acts.phone_is_theirs), ACTS),
     ("/<uuid:member_id>/circles/add", signed_in(member_acts.circle_add), ACTS),
     ("/<uuid:member_id>/circles/leave", signed_in(member_acts.circle_leave), ACTS),
     ("/import/<uuid:run_id>", CHANGE(import_pages.run), ["GET"]),
