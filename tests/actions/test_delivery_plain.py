@@ -314,7 +314,7 @@ class Ground:
                 about["session_id"] = self._meeting(circle, **gone)
             other = None if past.how == "reply" else self._campaign(**about)
         went = past.state not in (S.QUEUED, S.SKIPPED)
-        held = past.state == S.QUEUED
+        held = past.state in (S.QUEUED, S.SKIPPED)  # what is refused keeps its claim
         self._delivery(
             case, member, other, _other(case.channel) if own else case.channel, asks=past.asks, state=past.state,
             purpose=P.REPLY if past.how == "reply" else P.CAMPAIGN, sending_at=NOON - past.age if went else None,
@@ -380,6 +380,7 @@ def test_what_cannot_matter_costs_nobody_the_lean_way(
         Past(25 * HOUR, S.SENT, Asks.ME_TOO, "plain"),
         Past(25 * HOUR, S.SENT, Asks.YES_NO, "answered"),
         Past(HOUR, S.QUEUED, None, "plain"),
+        Past(HOUR, S.SKIPPED, Asks.YES_NO, "plain"),
         Past(2 * DAY, S.QUEUED, Asks.YES_NO, "plain"),
     ]
     cases = [Case(SMS, kind, pasts=[past]) for past in no_matter for kind in (CampaignKind.INVITE, CampaignKind.STORY)]
