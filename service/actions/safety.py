@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from service import clock, config, db, links, logs
 from service.actions import audit, consent, contacts, holds, outbox
 from service.actions.delivery.claims import release
-from service.errors import Conflict, Invalid, NotFound
+from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.models.campaigns import Purpose
 from service.models.content import Story, StoryState
 from service.models.conversations import Conversation, ConversationState, Flag, Message, RiskTier
@@ -253,14 +253,43 @@ def acknowledge(flag_id: UUID, coordinator_id: UUID) -> Flag:
         return flag
 
 
+def take_over(flag_id: UUID, coordinator_id: UUID) -> Flag:
+    """Whoever had it cannot go on, and this person does. Both names stay in the audit trail. Raises Conflict when it
+    has been cleared.
+    """
+    with db.transaction() as session:
+        flag = _get(session, flag_id)
+        if flag.cleared_at is not None:
+            raise Conflict("This flag has been cleared already.")
+        before, flag.acknowledged_by = flag.acknowledged_by, coordinator_id
+        flag.acknowledged_at = flag.acknowledged_at or clock.now()
+        audit.record(session, str(coordinator_id), "flag.taken_over", flag, before=str(before) if before else None)
+        return flag
+
+
+def may_clear(session: Session, flag: Flag, coordinator: Coordinator) -> bool:
+    """Whether this person may say what came of it: who has it, who is on duty, and the leads; anybody while nobody has
+    it, who has it then (docs/decisions/0011-who-clears-a-flag.md).
+    """
+    if flag.acknowledged_by in (None, coordinator.id) or coordinator.role in (Role.ADMIN, Role.SAFEGUARDING):
+        return True
+    return coordinator.id in {person.id for person in on_duty_now(session, clock.now())}
+
+
 def clear(flag_id: UUID, coordinator_id: UUID, outcome: str) -> None:
-    """End a flag with what came of it; the member's messages go on. Raises Invalid without an outcome."""
+    """End a flag with what came of it; the member's messages go on.
+
+    Raises Invalid without an outcome, Conflict when it has been cleared, Forbidden while somebody else has it.
+    """
     if not outcome.strip():
         raise Invalid("Write in a few words what came of it: whoever is on duty next will read it.", field="outcome")
     with db.transaction() as session:
         flag = _get(session, flag_id)
         if flag.cleared_at is not None:
             raise Conflict("This flag has been cleared already.")
+        coordinator = session.get(Coordinator, coordinator_id)
+        if coordinator is not None and not may_clear(session, flag, coordinator):
+            raise Forbidden("Somebody else has it and knows what came of it. Ask them, or take it over first.")
         now = clock.now()
         flag.cleared_at, flag.cleared_by, flag.outcome = now, coordinator_id, outcome.strip()
         flag.acknowledged_at = flag.acknowledged_at or now

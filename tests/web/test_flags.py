@@ -12,7 +12,7 @@ from service import clock, db, links
 from service.actions import safety
 from service.models.conversations import Flag, Message, RiskTier
 from service.models.members import Member
-from service.models.staff import AuditEntry, Coordinator
+from service.models.staff import AuditEntry, Coordinator, DutyShift
 from tests.flows.world import add_circle, add_member
 from tests.web import desk
 from tests.web.conftest import Enter
@@ -96,6 +96,53 @@ def test_clearing_needs_an_outcome_and_lets_the_member_go_on(safia: FlaskClient)
     assert desk.flag().outcome == "Rang her; her sister is there."
 
 
+def test_whoever_has_it_clears_it_and_another_takes_it_over_first(enter: Enter) -> None:
+    maya, ben = (
+        enter("coordinator", email="maya@example.org"),
+        enter("coordinator", email="ben@example.org", name="Ben"),
+    )
+    lead = enter("safeguarding")
+    ana = add_member("Ana", ANA)
+    desk.text(ANA, CRISIS)
+    flag, where = desk.flag(), f"/console/inbox/{desk.conversation_of(ana).id}"
+    submit(maya, where, {}, to=f"/console/inbox/flags/{flag.id}/acknowledge")
+    page = ben.get(where).text
+    assert "Take it over" in page
+    assert "Clear this flag" not in page
+    submit(ben, where, {"outcome": "Nothing"}, to=f"/console/inbox/flags/{flag.id}/clear")
+    assert desk.flag().cleared_at is None
+    assert "Clear this flag" in lead.get(where).text
+    assert "Clear this flag" in maya.get(where).text
+    submit(ben, where, {}, to=f"/console/inbox/flags/{flag.id}/take-over")
+    assert desk.flag().acknowledged_by == desk.coordinator("ben@example.org").id
+    submit(ben, where, {"outcome": "Rang her."}, to=f"/console/inbox/flags/{flag.id}/clear")
+    assert desk.flag().outcome == "Rang her."
+    with db.reading() as session:
+        trail = session.scalars(
+            select(AuditEntry.action).where(AuditEntry.action.like("flag.%")).order_by(AuditEntry.id)
+        )
+        assert list(trail) == ["flag.acknowledge", "flag.taken_over", "flag.clear"]
+    submit(ben, where, {}, to=f"/console/inbox/flags/{flag.id}/take-over")
+    assert desk.flag().outcome == "Rang her."  # it is over
+
+
+def test_whoever_is_on_duty_may_clear_what_another_has(enter: Enter) -> None:
+    maya, ben = (
+        enter("coordinator", email="maya@example.org"),
+        enter("coordinator", email="ben@example.org", name="Ben"),
+    )
+    ana = add_member("Ana", ANA)
+    desk.text(ANA, CRISIS)
+    flag, where = desk.flag(), f"/console/inbox/{desk.conversation_of(ana).id}"
+    submit(maya, where, {}, to=f"/console/inbox/flags/{flag.id}/acknowledge")
+    now = clock.now()
+    with db.transaction() as session:
+        on_duty = desk.coordinator("ben@example.org").id
+        session.add(DutyShift(coordinator_id=on_duty, starts_at=now, ends_at=now + timedelta(hours=8), tier=2))
+    submit(ben, where, {"outcome": "Her shift was over; rang Ana."}, to=f"/console/inbox/flags/{flag.id}/clear")
+    assert desk.flag().cleared_by == on_duty
+
+
 def test_resolving_under_an_open_flag_is_refused_with_the_way_out(safia: FlaskClient) -> None:
     ana = add_member("Ana", ANA)
     desk.text(ANA, CRISIS)
@@ -165,7 +212,7 @@ def test_another_circles_flag_is_out_of_reach(enter: Enter) -> None:
     token = form_token(client.get("/console/inbox/flags"))
     assert "Ben" not in client.get("/console/inbox/flags").text
     assert "needs a person now" not in client.get("/console/you").text
-    for act in ("acknowledge", "clear"):
+    for act in ("acknowledge", "take-over", "clear"):
         data = {"csrf_token": token, "outcome": "Nothing"}
         assert client.post(f"/console/inbox/flags/{flag.id}/{act}", data=data).status_code == 404
     assert desk.flag().acknowledged_at is None

@@ -81,6 +81,7 @@ for _rule, _view in (
     ("/<uuid:conversation_id>/reopen", inbox_acts.reopen),
     ("/<uuid:conversation_id>/match", inbox_acts.match),
     ("/flags/<uuid:flag_id>/acknowledge", inbox_flags.acknowledge),
+    ("/flags/<uuid:flag_id>/take-over", inbox_flags.take_over),
     ("/flags/<uuid:flag_id>/clear", inbox_flags.clear),
 ):
     bp.add_url_rule(_rule, view_func=_view, methods=["POST"])

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from service import db
 from service.actions import access, flag_reports, safety
-from service.errors import Conflict, Invalid
+from service.errors import Conflict, Forbidden, Invalid
 from service.web.auth import me, signed_in
 from service.web.console import inbox_acts
 
@@ -37,6 +37,19 @@ def acknowledge(flag_id: UUID) -> ResponseReturnValue:
 
 
 @signed_in
+def take_over(flag_id: UUID) -> ResponseReturnValue:
+    """Go on in place of whoever had it."""
+    conversation_id = _conversation_of(flag_id)
+    try:
+        safety.take_over(flag_id, me().id)
+    except Conflict as error:
+        flash(error.message, "info")
+    else:
+        flash("You have it now.", "good")
+    return redirect(url_for("inbox.show", conversation_id=conversation_id, folder=inbox_acts.here()))
+
+
+@signed_in
 def clear(flag_id: UUID) -> ResponseReturnValue:
     """End a flag, with what came of it."""
     conversation_id = _conversation_of(flag_id)
@@ -44,7 +57,7 @@ def clear(flag_id: UUID) -> ResponseReturnValue:
         safety.clear(flag_id, me().id, request.form.get("outcome", ""))
     except Invalid as error:
         return inbox_acts.again(conversation_id, f"clear-{flag_id}", error)
-    except Conflict as error:
+    except (Conflict, Forbidden) as error:
         flash(error.message, "info")
     else:
         flash("Cleared. What was waiting for this member goes on.", "good")

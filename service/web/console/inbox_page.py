@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service import clock, db
-from service.actions import canned, flag_reports
+from service.actions import canned, flag_reports, safety
 from service.actions.conversations import card as cards
 from service.actions.conversations import finding, folders, promises, replying, tags, threads
 from service.actions.conversations.folders import Folder, Line
@@ -146,6 +146,7 @@ def thread_parts(session: Session, thread: Thread) -> dict[str, Any]:
         "thread": thread,
         "conversation": thread.conversation,
         "flags": flag_reports.of(session, [f for f in thread.flags if f.cleared_at is None]),
+        "clearable": {f.id for f in thread.flags if f.cleared_at is None and safety.may_clear(session, f, me())},
         "past_flags": flag_reports.of(session, [f for f in thread.flags if f.cleared_at is not None]),
         "thread_mark": mark(thread),
         "member": thread.member,
