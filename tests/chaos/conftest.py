@@ -18,7 +18,7 @@ from service.sandbox import keys
 from service.sandbox.app import create_sandbox
 from tests.chaos import schedules
 from tests.chaos.crew import Crew
-from tests.chaos.play import Play
+from tests.chaos.play import OUTSIDE, Play
 from tests.chaos.record import Gate
 from tests.sandbox.standin import Standin, serving
 
@@ -63,7 +63,7 @@ def play(
     gate = Gate(sandbox, kill)
     url, stop_sandbox = serving(sandbox)
     configure(twilio_api_url=url, sendgrid_api_url=url)
-    seed.many(schedule.people, schedule.mix)
+    seed.many(schedule.people + OUTSIDE, schedule.mix)
     crew = Crew(tmp_path)
     restart = {"valkey": lambda seconds: _restart_valkey(own_valkey, seconds)}
     if not database.is_sqlite:

@@ -48,10 +48,12 @@ class Crew:
         """The next of the role that starts kills itself around its commit number `commits`."""
         self._ends_soon.setdefault(role, []).append((when, commits))
 
-    def keep_going(self) -> None:
-        """Start whoever is missing."""
+    def keep_going(self, *, without: str = "") -> None:
+        """Start whoever is missing; nobody of the role `without`."""
         with self._guard:
             for n, (role, process) in enumerate(self._places):
+                if role == without:
+                    continue
                 if process is None or not process.is_alive():
                     if process is not None and process.exitcode == -signal.SIGKILL:
                         self.killed[role] += 1

@@ -8,23 +8,27 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import requests
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from service import db, queue
-from service.actions import campaigns
+from service.actions import campaigns, consent
+from service.actions.delivery import unsettled
 from service.errors import Conflict
-from service.models.campaigns import CampaignKind, CampaignState
-from service.models.members import Address, ChannelName
+from service.models.campaigns import CampaignKind, CampaignState, Delivery, DeliveryState
+from service.models.members import Address, ChannelName, Member
 from tests.chaos import record
 from tests.chaos.crew import Crew
-from tests.chaos.schedules import Schedule
+from tests.chaos.schedules import Act, Schedule
 from tests.flows.world import send
 from tests.sandbox.standin import Standin
 
 WORDS = "How are you, {{ first_name }}?"
 NOTHING_MOVES = 2.5
 """Seconds without progress after which the next act comes all the same."""
+OUTSIDE = 5
+"""Members beside the audience, who asked to stop before it all began."""
 SETTLES = 60.0
 """Seconds in which everything must have its end once nothing breaks any more."""
 
@@ -39,6 +43,7 @@ class Play:
     gate: record.Gate
     restart: dict[str, Callable[[float], None]]
     stops: dict[str, UUID] = field(default_factory=dict)
+    outside: list[UUID] = field(default_factory=list)
     campaign: UUID | None = None
     opened: int = 0
     story: list[str] = field(default_factory=list)
@@ -53,40 +58,56 @@ class Play:
         began = self._began = time.monotonic()
         watch = record.Watch()
         try:
-            self._begin()
+            self.begin()
             for act in self.schedule.acts:
-                self._wait_for(act.share)
+                self.wait_for(act.share)
                 self._tell(act)
-                getattr(self, f"_{act.what}")(**act.about)
+                self.act(act)
             self._tell("nothing breaks any more")
-            self._settle()
+            self.settle()
             self._tell(f"settled: {dict(record.standing())}")
         finally:
             watch.end()
             self.crew.end()
         assert not watch.wrong, watch.wrong[:5]
         assert watch.looks > 3
-        assert self.campaign is not None
-        record.check(self.standin.app, self.campaign, self.schedule.people, self.stops, mute=self.schedule.mute)
+        self.check()
         self._tell(f"killed on the way: {dict(self.crew.killed)}")
         return time.monotonic() - began
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Start the campaign, and everybody."""
         schedule = self.schedule
         self.standin.post("switches", **schedule.switches)
-        if schedule.mute:
-            self.standin.provoke("silent", "email", times=None)
+        self._mute()
         for role, when, n in schedule.dies:
             self.crew.ends_soon(role, when, n)
         for channel, n, when in schedule.gates:
             self.gate.orders[channel, n] = when
+        self._let_some_leave()
         self.campaign = send(CampaignKind.CHECKIN, WORDS, WORDS)
         self.crew.keep_going()
+
+    def check(self) -> None:
+        """Everybody has one copy, by the provider's record and by ours."""
+        assert self.campaign is not None
+        record.nobody_outside(self.standin.app, self.outside)
+        record.check(self.standin.app, self.campaign, self.schedule.people, self.stops, no_events=self._no_events)
+
+    def _let_some_leave(self) -> None:
+        with db.transaction() as session:
+            for member in session.scalars(select(Member).order_by(Member.id.desc()).limit(OUTSIDE)):
+                consent.stop(session, member, source="before it began")
+                self.outside.append(member.id)
+
+    @property
+    def _no_events(self) -> bool:
+        return "email" in self.schedule.mute
 
     def _taken(self) -> int:
         return record.taken(self.standin.app)
 
-    def _wait_for(self, share: float) -> None:
+    def wait_for(self, share: float) -> None:
         """Until the provider has `share` of everything, or nothing moves."""
         last, since = -1, time.monotonic()
         while (now := self._taken()) < share * self.schedule.people:
@@ -98,6 +119,10 @@ class Play:
             time.sleep(0.02)
 
     # What happens
+
+    def act(self, act: Act) -> None:
+        """Let it happen."""
+        getattr(self, f"_{act.what}")(**act.about)
 
     def _kill(self, role: str, most: int) -> None:
         self.crew.kill(role, most=most)
@@ -113,6 +138,17 @@ class Play:
         time.sleep(seconds)
         self.crew.keep_going()
 
+    def _unread(self, seconds: float) -> None:
+        """A worker of emails dies after a request was taken; for longer than the grace nobody reads what comes in."""
+        self.crew.kill("inbound")
+        self.gate.soon("email", "after")
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            self.crew.keep_going(without="inbound")
+            if not self._no_events:
+                self._somebody_opens()
+            time.sleep(0.25)
+
     def _forget(self) -> None:
         with suppress(Exception):
             queue.connection().flushall()
@@ -127,13 +163,19 @@ class Play:
         self.standin.provoke(kind, channel, times=times, **({"seconds": seconds} if seconds else {}))
 
     def _stop(self, members: int) -> None:
-        """Some members text STOP, whether their copy has left or not."""
+        """Some members text STOP: whose copy a worker has in its hands just now, and others, it has left or not."""
+        asked = {*self.stops.values(), *self.outside}
+        phones = select(Address.value, Address.member_id).where(Address.channel == ChannelName.SMS)
+        in_hand = select(Delivery.member_id).where(
+            Delivery.state == DeliveryState.QUEUED, Delivery.claimed_until.is_not(None)
+        )
         with db.reading() as session:
-            of_texts = select(Address.value, Address.member_id).where(Address.channel == ChannelName.SMS)
-            phones = session.execute(of_texts.order_by(Address.id)).all()
-        asked = set(self.stops.values())
-        for phone, member_id in random.Random(self.schedule.seed + len(asked)).sample(list(phones), members):
+            soon = session.execute(phones.where(Address.member_id.in_(in_hand)).order_by(Address.id.desc())).all()
+            anybody = session.execute(phones.order_by(Address.id)).all()
+        chosen = [*soon[:members], *random.Random(self.schedule.seed + len(asked)).sample(anybody, members)]
+        for phone, member_id in chosen:
             if member_id not in asked:
+                asked.add(member_id)
                 said = self.standin.post("reply-sms", **{"from": phone, "body": "STOP"})
                 self.stops[said["sid"]] = member_id
 
@@ -147,7 +189,7 @@ class Play:
 
     # The end
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Nothing breaks any more: until every message has its end and every receipt is dealt with."""
         self.gate.orders.clear()
         self._calm()
@@ -155,16 +197,17 @@ class Play:
         while not self._settled():
             assert time.monotonic() < ends, f"not settled: {self._state()}"
             self.crew.keep_going()
-            if not self.schedule.mute:
+            if not self._no_events:
                 self._somebody_opens()
             time.sleep(0.25)
 
     def _calm(self) -> None:
-        import requests
-
         requests.delete(f"{self.standin.url}/sandbox/api/provoke", timeout=10)
-        if self.schedule.mute:
-            self.standin.provoke("silent", "email", times=None)
+        self._mute()
+
+    def _mute(self) -> None:
+        for channel in self.schedule.mute:
+            self.standin.provoke("silent", channel, times=None)
 
     def _somebody_opens(self) -> None:
         """An event about another email: they are arriving at all, which is what makes silence mean something."""
@@ -178,7 +221,7 @@ class Play:
         try:
             states = record.standing()
             frozen = self._campaign_state() not in (CampaignState.SCHEDULED,) and states.total() >= self.schedule.people
-            open_ = record.still_open(states) - (self._honestly_unknown() if self.schedule.mute else 0)
+            open_ = record.still_open(states) - (self._honestly_unknown() if self._no_events else 0)
             return frozen and not open_ and not record.on_their_way(self.standin.app) and not record.unread()
         except SQLAlchemyError:
             return False
@@ -189,8 +232,6 @@ class Play:
 
     def _honestly_unknown(self) -> int:
         """Emails that nobody can tell anything about, because no events come: shown to a coordinator."""
-        from service.actions.delivery import unsettled
-
         with db.reading() as session:
             return sum(g.count for g in unsettled.groups(session) if g.channel == ChannelName.EMAIL)
 

@@ -3,7 +3,7 @@
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ from service import db, links
 from service.actions.delivery import unsettled
 from service.models.campaigns import RANK, Delivery, DeliveryState
 from service.models.conversations import WebhookEvent
-from service.models.members import ChannelName, Member, MemberState
+from service.models.members import Address, ChannelName, Member, MemberState
 
 OPEN = (DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.UNKNOWN)
 LEFT = (DeliveryState.ACCEPTED, DeliveryState.SENT, DeliveryState.DELIVERED)
@@ -32,6 +32,11 @@ class Gate:
         self.orders: dict[tuple[str, int], str] = {}
         """(channel, n) → before or after: kill whoever sends on the channel around the n-th request."""
         app.wsgi_app = self  # type: ignore[method-assign]
+
+    def soon(self, channel: str, when: str) -> None:
+        """Act around the next request of a channel."""
+        with self._guard:
+            self.orders[channel, self._count[channel] + 1] = when
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         path = environ["PATH_INFO"] if environ["REQUEST_METHOD"] == "POST" else ""
@@ -131,10 +136,11 @@ class Watch:
         self.looks += 1
 
 
-def check(sandbox: Flask, campaign_id: UUID, people: int, stops: dict[str, UUID], *, mute: bool) -> None:
+def check(sandbox: Flask, campaign_id: UUID, people: int, stops: dict[str, UUID], *, no_events: bool) -> None:
     """Fail unless the provider's record and the database tell one story, and it is the one that was promised.
 
-    `stops`: the provider's id of each text that said STOP, with the member who wrote it.
+    `stops`: the provider's id of each text that said STOP, with the member who wrote it. `no_events`: none came about
+    emails, so that some may honestly be unknown.
     """
     sent = copies(sandbox)
     assert sent[-1] == 0, "the provider has messages that are nobody's"
@@ -147,19 +153,30 @@ def check(sandbox: Flask, campaign_id: UUID, people: int, stops: dict[str, UUID]
     assert len(of_campaign) == len({row.member_id for row in of_campaign}) == people
     assert set(+sent) <= {row.id for row in rows}, "the provider has a message of which we know nothing"
     for row in rows:
-        _check_one(row, sent[row.id] == 1, set(stops.values()), mute=mute)
+        _check_one(row, sent[row.id] == 1, set(stops.values()), no_events=no_events)
     assert shown == sum(row.state == DeliveryState.UNKNOWN for row in rows), "what is unknown is not shown to anybody"
     _nothing_after_stop(of_campaign, stops, sent)
     ids = Counter(row.provider_id for row in rows if row.channel == ChannelName.SMS and row.provider_id)
     assert not [one for one, n in ids.items() if n > 1], "two deliveries claim the same message of the provider"
 
 
-def _check_one(row: Delivery, got: bool, stopped: set[UUID], *, mute: bool) -> None:
+def nobody_outside(sandbox: Flask, outside: Sequence[UUID]) -> None:
+    """Whoever had stopped before has no message in our database, and none at the provider."""
+    with db.reading() as session:
+        assert not session.scalars(select(Delivery.id).where(Delivery.member_id.in_(outside))).all()
+        theirs = set(session.scalars(select(Address.value).where(Address.member_id.in_(outside))))
+    store = sandbox.extensions["sandbox"]
+    sent = store.all("SELECT recipient AS a FROM text UNION SELECT mailbox FROM mail")
+    assert theirs
+    assert not theirs & {row["a"] for row in sent}, "somebody who had stopped got a message"
+
+
+def _check_one(row: Delivery, got: bool, stopped: set[UUID], *, no_events: bool) -> None:
     where = f"delivery {row.id} ({row.channel}) is {row.state} {row.reason or ''}"
     if row.state in LEFT:
         assert got, f"{where}, and the provider has never seen it"
     elif row.state == DeliveryState.UNKNOWN:
-        assert mute, f"{where}, though it could have been settled"
+        assert no_events, f"{where}, though it could have been settled"
         assert row.channel == ChannelName.EMAIL, where
     else:
         assert row.state == DeliveryState.SKIPPED, where

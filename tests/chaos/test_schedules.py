@@ -1,7 +1,7 @@
 """Campaigns on both channels while workers are killed, Redis forgets, the database crashes and the provider does what
 providers do: by the provider's own record everybody gets one copy, nobody a second, and ours agrees with it.
 
-Three schedules run here with every `make test`; `make chaos` plays fifty new ones, and any one again by its seed.
+Two schedules run here with every `make test`; `make chaos` plays fifty new ones, and any one again by its seed.
 """
 
 import pytest

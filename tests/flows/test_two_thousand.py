@@ -44,7 +44,7 @@ def test_everybody_gets_exactly_one(
         wait_for_the_end(world, people)
     finally:
         crew.end()
-    record.check(standin.app, campaign, people, {}, mute=False)
+    record.check(standin.app, campaign, people, {}, no_events=False)
     assert not crew.killed
     with db.reading() as session:
         done = campaigns.progress(session, campaign)
