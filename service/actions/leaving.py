@@ -15,6 +15,7 @@ from service.actions import audit, consent, erasures
 from service.db import reading, transaction
 from service.errors import NotFound
 from service.models.campaigns import Delivery
+from service.models.checkins import OwnLine
 from service.models.content import Resonance, Story, StoryRead, StoryState
 from service.models.conversations import Act, CheckIn, Conversation, Flag, Joining, Message, WebhookEvent
 from service.models.gatherings import Circle, CircleMembership, Invitation
@@ -29,6 +30,7 @@ from service.models.members import (
     Subscription,
     Topic,
 )
+from service.models.tools import SeriesReader, ToolRead
 
 ALIVE = (
     StoryState.DRAFT,
@@ -37,6 +39,11 @@ ALIVE = (
     StoryState.SECOND_REVIEW,
     StoryState.PUBLISHED,
 )
+THEIRS: tuple[type[db.Base], ...] = (
+    Act, CheckIn, OwnLine, StoryRead, Resonance, ToolRead, SeriesReader, Flag, Invitation, CircleMembership, AccessCode,
+    Subscription,
+)  # fmt: skip
+"""What is deleted of a person who is erased, beside messages and addresses."""
 _SCAN = 1000
 
 
@@ -108,7 +115,7 @@ def erase(member_id: UUID, actor: str) -> None:
         _forget_events(session, member_id, events)
         _forget_messages(session, member_id, [db.blind_index(channel, value) for channel, value in values])
         _forget_stories(session, member_id)
-        for model in (Act, CheckIn, StoryRead, Resonance, Flag, Invitation, CircleMembership, AccessCode, Subscription):
+        for model in THEIRS:
             session.execute(delete(model).where(_member_of(model) == member_id))
         session.execute(delete(Address).where(Address.member_id == member_id))
         session.execute(update(ConsentEvent).where(ConsentEvent.member_id == member_id).values(ip=None))

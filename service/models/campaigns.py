@@ -136,7 +136,7 @@ class Campaign(Base):
     """One thing that coordinators send to many."""
 
     __tablename__ = "campaigns"
-    __table_args__ = (Index("ix_campaigns_state", "state", "scheduled_at"),)
+    __table_args__ = (Index("ix_campaigns_state", "state", "scheduled_at"), UniqueConstraint("rhythm_id", "occurs_on"))
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     name: Mapped[str] = mapped_column(String(120))
@@ -149,6 +149,9 @@ class Campaign(Base):
     session_id: Mapped[UUID | None] = mapped_column(ForeignKey("group_sessions.id", ondelete="SET NULL"))
     story_id: Mapped[UUID | None] = mapped_column(ForeignKey("stories.id", ondelete="SET NULL"))
     tool_id: Mapped[UUID | None] = mapped_column(ForeignKey("tools.id", ondelete="SET NULL"))
+    series_id: Mapped[UUID | None] = mapped_column(ForeignKey("tool_series.id", ondelete="SET NULL"))
+    rhythm_id: Mapped[UUID | None] = mapped_column(ForeignKey("rhythms.id", ondelete="SET NULL"))
+    occurs_on: Mapped[date | None] = mapped_column(Date)  # of a rhythm: made once for each of its days
     schedule: Mapped[Schedule] = mapped_column(State(Schedule), default=Schedule.NOW)
     scheduled_at: Mapped[datetime | None] = mapped_column(UTCTime)
     local_time: Mapped[str | None] = mapped_column(String(16))

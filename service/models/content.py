@@ -100,4 +100,5 @@ class Tool(Base):
     owner: Mapped[str] = mapped_column(String(80), default="")
     source: Mapped[str] = mapped_column(String(200), default="")
     review_by: Mapped[date] = mapped_column(Date)
+    retired_at: Mapped[datetime | None] = mapped_column(UTCTime)
     created_at: Mapped[datetime] = mapped_column(UTCTime)

@@ -193,6 +193,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("minute", "queue", "outcome", "code", name=op.f("pk_tallies")),
     )
     op.create_table(
+        "tool_series",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("title", sa.String(length=60), nullable=False),
+        sa.Column("language", sa.String(length=10), nullable=False),
+        sa.Column("local_time", sa.String(length=5), nullable=False),
+        sa.Column("owner", sa.String(length=80), nullable=False),
+        sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tool_series")),
+    )
+    op.create_table(
         "tools",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("title", sa.String(length=120), nullable=False),
@@ -203,6 +214,7 @@ def upgrade() -> None:
         sa.Column("owner", sa.String(length=80), nullable=False),
         sa.Column("source", sa.String(length=200), nullable=False),
         sa.Column("review_by", sa.Date(), nullable=False),
+        sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tools")),
     )
@@ -389,6 +401,59 @@ def upgrade() -> None:
         batch_op.create_index("ix_duty_shifts_ends", ["ends_at"], unique=False)
 
     op.create_table(
+        "own_lines",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("member_id", sa.Uuid(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("words", sa.LargeBinary(), nullable=True),
+        sa.Column("left_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("give_back", sa.Boolean(), nullable=False),
+        sa.Column("given_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["member_id"], ["members.id"], name=op.f("fk_own_lines_member_id_members"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_own_lines")),
+    )
+    with op.batch_alter_table("own_lines", schema=None) as batch_op:
+        batch_op.create_index("ix_own_lines_member", ["member_id", "asked_at"], unique=False)
+
+    op.create_table(
+        "series_readers",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("series_id", sa.Uuid(), nullable=False),
+        sa.Column("member_id", sa.Uuid(), nullable=False),
+        sa.Column("channel", sa.String(24), nullable=False),
+        sa.Column("day", sa.Integer(), nullable=False),
+        sa.Column("campaign_id", sa.Uuid(), nullable=True),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended", sa.String(length=10), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["member_id"], ["members.id"], name=op.f("fk_series_readers_member_id_members"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["series_id"], ["tool_series.id"], name=op.f("fk_series_readers_series_id_tool_series"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_series_readers")),
+    )
+    with op.batch_alter_table("series_readers", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_series_readers_due",
+            ["next_at"],
+            unique=False,
+            sqlite_where=sa.text("next_at IS NOT NULL"),
+            postgresql_where=sa.text("next_at IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "ix_series_readers_one",
+            ["member_id"],
+            unique=True,
+            sqlite_where=sa.text("ended_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NULL"),
+        )
+
+    op.create_table(
         "staff_sessions",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("coordinator_id", sa.Uuid(), nullable=False),
@@ -460,6 +525,42 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("subscriptions", schema=None) as batch_op:
         batch_op.create_index("ix_subscriptions_topic", ["topic"], unique=False)
+
+    op.create_table(
+        "tool_series_cards",
+        sa.Column("series_id", sa.Uuid(), nullable=False),
+        sa.Column("day", sa.Integer(), nullable=False),
+        sa.Column("tool_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["series_id"],
+            ["tool_series.id"],
+            name=op.f("fk_tool_series_cards_series_id_tool_series"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["tool_id"], ["tools.id"], name=op.f("fk_tool_series_cards_tool_id_tools"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("series_id", "day", name=op.f("pk_tool_series_cards")),
+    )
+    op.create_table(
+        "tools_read",
+        sa.Column("tool_id", sa.Uuid(), nullable=False),
+        sa.Column("member_id", sa.Uuid(), nullable=False),
+        sa.Column("topic", sa.String(length=40), nullable=False),
+        sa.Column("message_id", sa.Uuid(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("helped", sa.Boolean(), nullable=True),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["member_id"], ["members.id"], name=op.f("fk_tools_read_member_id_members"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["tool_id"], ["tools.id"], name=op.f("fk_tools_read_tool_id_tools"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("tool_id", "member_id", name=op.f("pk_tools_read")),
+    )
+    with op.batch_alter_table("tools_read", schema=None) as batch_op:
+        batch_op.create_index("ix_tools_read_member", ["member_id", "at"], unique=False)
 
     op.create_table(
         "circle_memberships",
@@ -614,6 +715,39 @@ def upgrade() -> None:
         sa.UniqueConstraint("story_id", "member_id", name=op.f("uq_resonances_story_id_member_id")),
     )
     op.create_table(
+        "rhythms",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("circle_id", sa.Uuid(), nullable=True),
+        sa.Column("every", sa.String(24), nullable=False),
+        sa.Column("days", sa.String(length=20), nullable=False),
+        sa.Column("month_day", sa.Integer(), nullable=True),
+        sa.Column("local_time", sa.String(length=5), nullable=False),
+        sa.Column("starts_on", sa.Date(), nullable=False),
+        sa.Column("channels", sa.String(length=20), nullable=False),
+        sa.Column("contents", sa.JSON(), nullable=False),
+        sa.Column("next_on", sa.Date(), nullable=True),
+        sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("paused_reason", sa.String(length=300), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_by", sa.Uuid(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["circle_id"], ["circles.id"], name=op.f("fk_rhythms_circle_id_circles"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_rhythms")),
+    )
+    with op.batch_alter_table("rhythms", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_rhythms_next",
+            ["next_on"],
+            unique=False,
+            sqlite_where=sa.text("next_on IS NOT NULL"),
+            postgresql_where=sa.text("next_on IS NOT NULL"),
+        )
+
+    op.create_table(
         "stories_read",
         sa.Column("story_id", sa.Uuid(), nullable=False),
         sa.Column("member_id", sa.Uuid(), nullable=False),
@@ -689,6 +823,9 @@ def upgrade() -> None:
         sa.Column("session_id", sa.Uuid(), nullable=True),
         sa.Column("story_id", sa.Uuid(), nullable=True),
         sa.Column("tool_id", sa.Uuid(), nullable=True),
+        sa.Column("series_id", sa.Uuid(), nullable=True),
+        sa.Column("rhythm_id", sa.Uuid(), nullable=True),
+        sa.Column("occurs_on", sa.Date(), nullable=True),
         sa.Column("schedule", sa.String(24), nullable=False),
         sa.Column("scheduled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("local_time", sa.String(length=16), nullable=True),
@@ -706,6 +843,12 @@ def upgrade() -> None:
             ["circle_id"], ["circles.id"], name=op.f("fk_campaigns_circle_id_circles"), ondelete="SET NULL"
         ),
         sa.ForeignKeyConstraint(
+            ["rhythm_id"], ["rhythms.id"], name=op.f("fk_campaigns_rhythm_id_rhythms"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(
+            ["series_id"], ["tool_series.id"], name=op.f("fk_campaigns_series_id_tool_series"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(
             ["session_id"],
             ["group_sessions.id"],
             name=op.f("fk_campaigns_session_id_group_sessions"),
@@ -718,6 +861,7 @@ def upgrade() -> None:
             ["tool_id"], ["tools.id"], name=op.f("fk_campaigns_tool_id_tools"), ondelete="SET NULL"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_campaigns")),
+        sa.UniqueConstraint("rhythm_id", "occurs_on", name=op.f("uq_campaigns_rhythm_id_occurs_on")),
     )
     with op.batch_alter_table("campaigns", schema=None) as batch_op:
         batch_op.create_index("ix_campaigns_state", ["state", "scheduled_at"], unique=False)
