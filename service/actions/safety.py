@@ -16,7 +16,7 @@ from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.models.campaigns import Purpose
 from service.models.content import Story, StoryState
 from service.models.conversations import Conversation, ConversationState, Flag, Message, RiskTier
-from service.models.members import ChannelName, Member
+from service.models.members import AddressState, ChannelName, Member
 from service.models.staff import Coordinator, DutyShift, Role
 
 log = logs.get("safety")
@@ -87,7 +87,9 @@ def _open_flag(session: Session, conversation_id: UUID, label: str) -> Flag | No
 
 def _cannot_text(session: Session, member: Member | None) -> bool:
     address = member.address(ChannelName.SMS) if member else None
-    return address is not None and consent.suppressed(session, ChannelName.SMS, address.value)
+    if address is None:
+        return False
+    return address.state == AddressState.UNREACHABLE or consent.suppressed(session, ChannelName.SMS, address.value)
 
 
 def _answer(
@@ -171,9 +173,14 @@ def on_duty_now(session: Session, now: datetime, up_to_tier: int = 3) -> list[Co
 
 
 def page_again() -> int:
-    """Page every flag that nobody has acknowledged for PAGE_AGAIN; returns how many. Run by the clock."""
+    """Page every flag that nobody has acknowledged for PAGE_AGAIN; returns how many. Run by the clock.
+
+    At once where we have learnt since the last page that we can NOT text this member: the provider refused the answer
+    (21610), say. Whoever was told that an answer went out has to know that it did not arrive.
+    """
     late = clock.now() - PAGE_AGAIN
     with db.transaction() as session:
+        learnt = _learn_who_cannot_be_texted(session)
         waiting = session.scalars(
             select(Flag).where(
                 Flag.cleared_at.is_(None),
@@ -181,7 +188,19 @@ def page_again() -> int:
                 or_(Flag.paged_at.is_(None), Flag.paged_at < late),
             )
         )
-        return sum(1 for flag in list(waiting) if page(session, flag) >= 0)
+        due = {flag.id: flag for flag in [*learnt, *waiting]}
+        return sum(1 for flag in due.values() if page(session, flag) >= 0)
+
+
+def _learn_who_cannot_be_texted(session: Session) -> list[Flag]:
+    """Open flags of members who turn out to be out of reach by text; each is marked."""
+    unsure = session.scalars(
+        select(Flag).where(Flag.cleared_at.is_(None), Flag.cannot_text.is_(False), Flag.member_id.is_not(None))
+    )
+    found = [flag for flag in unsure if _cannot_text(session, session.get(Member, flag.member_id))]
+    for flag in found:
+        flag.cannot_text = True
+    return found
 
 
 def raise_daily() -> int:

@@ -92,3 +92,19 @@ def test_without_any_coordinator_the_page_goes_to_the_last_resort(world: World, 
     add_member("Ana", ANA)
     world.text(ANA, "i want to die")
     assert len(world.phone(MAYA)) == 1
+
+
+def test_the_page_comes_again_at_once_when_the_provider_will_not_let_us_text_them(world: World) -> None:
+    """They sent STOP to the provider long ago: our answer is refused (21610), so it never arrived."""
+    maya = staff("Maya", MAYA, Role.COORDINATOR, tier=1)
+    add_member("Ana", ANA)
+    world.standin.provoke("refused", "sms", address=ANA, code=21610, times=5)
+    world.text(ANA, "i want to die")
+    housekeeping.run()  # the minute after
+    world.work()
+    assert flag().cannot_text
+    assert ["NOT" in page for page in world.phone(MAYA)] == [False, True]
+    housekeeping.run()
+    world.work()
+    assert len(world.phone(MAYA)) == 2  # then every ten minutes, as always
+    safety.acknowledge(flag().id, maya.id)
