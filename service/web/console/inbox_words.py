@@ -49,11 +49,18 @@ class Chip(NamedTuple):
     tone: str = "plain"
 
 
+_OF_ONE: dict[str, str] = {
+    "still_there": "we asked whether the number is still theirs",
+    "quiet": "the last check-ins were left unanswered",
+}
+"""Why one member's message waits or was left out, where the campaign's words would not do."""
+
+
 def fared(state: str, reason: str) -> tuple[str, str]:
     """A delivery's state in words, with its tone."""
     words, tone = _FARED.get(str(state), (str(state), "plain"))
     if reason and state in ("skipped", "queued"):
-        words = f"{words}: {REASONS.get(reason, reason.replace('_', ' '))}"
+        words = f"{words}: {_OF_ONE.get(reason) or REASONS.get(reason, reason.replace('_', ' '))}"
     return words, tone
 
 
