@@ -229,8 +229,7 @@ def test_a_shared_phone_is_asked_once_for_both(talk: Talk) -> None:
     with db.reading() as session:
         ids = session.scalars(select(Member.id).order_by(Member.id)).all()
     for one in ids:
-        start(CampaignKind.TOOL, "Hello.", member_ids=(one,))
-    talk.deliver()
+        talk.send(CampaignKind.TOOL, "Hello.", member_ids=(one,))
     assert len(questions()) == 1
     assert {address_of(m).still_asked_at for m in (ana, ben)} == {NOON}
     talk.text(ANA, "Yes")
