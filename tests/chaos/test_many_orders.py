@@ -11,7 +11,7 @@ from service import db
 from service.config import Settings
 from tests.actions.test_delivery_order import run
 
-EXAMPLES = int(os.environ.get("HEARTHLINE_CHAOS_ORDERS", "10"))
+EXAMPLES = int(os.environ.get("HEARTHLINE_CHAOS_ORDERS", "3"))
 
 
 @pytest.mark.skipif(not EXAMPLES, reason="only schedules were asked for")

@@ -39,7 +39,7 @@ def test_a_campaign_goes_on_without_redis(play: Play, own_valkey: ValkeyServer, 
     finally:
         play.crew.end()
     play.check()
-    assert len(play.stops) == 3
+    assert play.stops, "and some stopped without it"
 
 
 def test_it_may_be_away_from_the_beginning(play: Play, own_valkey: ValkeyServer, schedule: Schedule) -> None:

@@ -43,7 +43,11 @@ def begun(world: World) -> int:
     return sum(world.standin.get("counts")["texts"].values())
 
 
-@pytest.mark.parametrize(("trouble", "seconds"), [("slow", 1.5), ("unanswered", 60)])
+@pytest.mark.parametrize(
+    ("database", "trouble", "seconds"),
+    [("postgresql", "slow", 1.5), ("sqlite", "unanswered", 60)],
+    indirect=["database"],
+)
 def test_it_ends_what_has_begun_and_gives_back_the_rest(
     world: World, valkey: Redis, configure: Callable[..., Settings], trouble: str, seconds: float
 ) -> None:
