@@ -3,16 +3,15 @@
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from uuid import uuid4
 
 from sqlalchemy import select
 
 from service import db
 from service.actions import campaigns
 from service.bench.figures import Figure, percentile
-from service.bench.load import Call, fire
+from service.bench.load import fire
 from service.bench.sending import at_rest, compose, left, warm_up
-from service.bench.webhooks import serving, signed_form
+from service.bench.webhooks import member_text, serving
 from service.bench.world import Provider, World
 from service.models.members import Address, ChannelName
 
@@ -69,7 +68,7 @@ def _ask(world: World, provider: Provider, phones: list[str], over: Callable[[],
     asked: dict[str, float] = {}
     for phone in phones:
         asked[phone] = time.monotonic()  # the sink notes arrivals on the same clock
-        fire([_text(world, phone)], 1)
+        fire([member_text(world, phone, WORDS)], 1)
         time.sleep(max(0.0, 1 / world.sizes.replies_per_second - (time.monotonic() - asked[phone])))
         if over():
             break
@@ -77,14 +76,3 @@ def _ask(world: World, provider: Provider, phones: list[str], over: Callable[[],
     while len(seen := provider.counts()["seen"]) < len(asked) and time.monotonic() < ends:
         time.sleep(0.05)
     return [seen[phone] - at for phone, at in asked.items() if phone in seen], len(asked) - len(seen)
-
-
-def _text(world: World, phone: str) -> Call:
-    sid = f"SM{uuid4().hex}"
-    form = {
-        "AccountSid": world.settings.twilio_account_sid, "ApiVersion": "2010-04-01", "Body": WORDS, "From": phone,
-        "FromCountry": "US", "MessageSid": sid, "NumMedia": "0", "NumSegments": "1", "SmsMessageSid": sid,
-        "MessagingServiceSid": world.settings.twilio_messaging_service_sid, "SmsSid": sid, "SmsStatus": "received",
-        "To": "+12015550199",
-    }  # fmt: skip
-    return signed_form(world, f"{world.settings.base_url}/webhooks/twilio/message", form)

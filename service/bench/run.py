@@ -8,7 +8,7 @@ from os import cpu_count
 from typing import Any
 
 from service import clock
-from service.bench import answers, emails, events, growth, plans, texts, webhooks
+from service.bench import answers, emails, events, growth, inbound, plans, texts, webhooks
 from service.bench.figures import Figure, Plan, Point
 from service.bench.sizes import Sizes
 from service.bench.world import Tell, World, world
@@ -19,6 +19,7 @@ TOGETHER: dict[str, Callable[[World], list[Figure]]] = {
     "emails": emails.measure,
     "webhooks": webhooks.measure,
     "events": events.measure,
+    "inbound": inbound.measure,
     "answers": answers.measure,
 }
 """Rows that share one installation with a settled number of members."""

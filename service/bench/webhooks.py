@@ -71,6 +71,18 @@ def signed_form(world: World, url: str, form: dict[str, str]) -> Call:
     return Call(url, headers, urlencode(form).encode())
 
 
+def member_text(world: World, phone: str, words: str) -> Call:
+    """A text that a member writes."""
+    sid = f"SM{uuid4().hex}"
+    form = {
+        "AccountSid": world.settings.twilio_account_sid, "ApiVersion": "2010-04-01", "Body": words, "From": phone,
+        "FromCountry": "US", "MessageSid": sid, "NumMedia": "0", "NumSegments": "1", "SmsMessageSid": sid,
+        "MessagingServiceSid": world.settings.twilio_messaging_service_sid, "SmsSid": sid, "SmsStatus": "received",
+        "To": "+12015550199",
+    }  # fmt: skip
+    return signed_form(world, f"{world.settings.base_url}/webhooks/twilio/message", form)
+
+
 def _receipt(world: World, url: str, number: int) -> Call:
     sid = f"SM{uuid4().hex}"
     form = {

@@ -92,7 +92,6 @@ def _next_words() -> bool:
         if event_id is None:
             raise
         _failed(event_id, error)
-    results.breathe()
     return True
 
 

@@ -1,0 +1,71 @@
+"""Texts by members, as fast as they are taken: stored, understood, acted on, and none of them lost."""
+
+import time
+from itertools import cycle, islice
+
+from sqlalchemy import func, select
+
+from service import db
+from service.actions.conversations import store
+from service.bench.figures import Figure
+from service.bench.load import fire
+from service.bench.processes import until
+from service.bench.webhooks import member_text, serving
+from service.bench.world import World
+from service.errors import Unavailable
+from service.models.conversations import Direction, Message, WebhookEvent
+from service.models.members import Address, ChannelName
+
+PER_SECOND = 200
+IN_FLIGHT = 16
+WORDS = (
+    "4", "thank you, that helped", "I could not come on Tuesday, the bus was late again", "me too", "2 long week",
+    "See you there!", "gracias, estoy mejor", "can I bring my sister?", "MENU", "ok",
+)  # fmt: skip
+"""What people write on an ordinary day; the answers wait for a worker that is not running here."""
+
+
+def measure(world: World) -> list[Figure]:
+    """Texts a second, from the first signed webhook to the last that was dealt with."""
+    count = max(60, world.sizes.calls // 10)
+    world.people(in_all=world.sizes.crowd)
+    with db.reading() as session:
+        phones = list(session.scalars(select(Address.value).where(Address.channel == ChannelName.SMS).limit(500)))
+    calls = [
+        member_text(world, phone, words)
+        for phone, words in islice(zip(cycle(phones), cycle(WORDS), strict=False), count)
+    ]
+    before = _received()
+    with serving(world), world.sink() as provider, world.worker("inbound", provider) as workers:
+        world.tell("texts by members", 0, 1)
+        began = time.perf_counter()
+        fired = fire(calls, IN_FLIGHT)
+        stored = time.perf_counter() - began
+        until(lambda: not _waiting(), workers[0], seconds=30 + count / 20, what="the texts to be dealt with")
+        whole = time.perf_counter() - began
+    kept = _received() - before
+    if fired.statuses != {200: count} or kept != count:
+        raise Unavailable(f"{count} texts were written, {kept} are there: {fired.statuses}, {fired.failed} failed.")
+    note = f"{count:,} texts by {min(len(phones), count):,} members; stored and answered: {count / stored:,.0f}/s"
+    return [
+        Figure(
+            "inbound",
+            world.database,
+            "taken, understood, acted on",
+            count / whole,
+            "texts/s",
+            goal=PER_SECOND,
+            note=note,
+        )
+    ]
+
+
+def _received() -> int:
+    with db.reading() as session:
+        return session.scalar(select(func.count()).where(Message.direction == Direction.IN)) or 0
+
+
+def _waiting() -> bool:
+    unread = select(WebhookEvent.id).where(WebhookEvent.processed_at.is_(None), WebhookEvent.kind == store.TEXT)
+    with db.reading() as session:
+        return session.scalar(unread.limit(1)) is not None
