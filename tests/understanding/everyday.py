@@ -1,6 +1,8 @@
-"""Ordinary messages, none of them risky: what members mostly write. File 1 is tuned on, file 2 is held out."""
+"""Ordinary messages, none of them risky: what members mostly write. File 2 is held out, the others are tuned on."""
 
 from tests.understanding.corpora import FOLDER
+
+TUNED, HELD = (1, 3, 4, 5, 6), 2
 
 
 def everyday(number: int) -> list[str]:

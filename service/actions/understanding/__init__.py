@@ -68,11 +68,12 @@ def understand(
         )
     risk, reasons = judge(ready, context, question is Question.SAFETY)
     request = read_request(ready)
-    if risk is not Risk.NONE and request.reasons == ("weight of words: stop",):
+    alone = request.reasons == ("weight of words: stop",)
+    if risk is not Risk.NONE and alone:
         request = Request(weak=True, reasons=request.reasons)  # sorrow is not taken for a stop on weight alone
     template = is_automatic(ready)
     reasons += request.reasons
-    if risk is Risk.NONE and request.intent is Intent.OPT_OUT and in_doubt(ready):
+    if risk is Risk.NONE and request.intent is Intent.OPT_OUT and in_doubt(ready, alone=alone):
         risk, reasons = Risk.CONCERN, [*reasons, "weight of words: more than a stop"]
     minor, me_too, why = _who(ready)
     reasons += why

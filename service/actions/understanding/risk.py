@@ -68,21 +68,28 @@ def _judge_words(words: str) -> tuple[Risk, list[str]]:
 
 
 def _weigh_words(bare: str, risk: Risk, reasons: list[str]) -> tuple[Risk, list[str]]:
-    """Raises a tier where the words weigh for it. What a rule has lowered to a concern stays one."""
+    """Raises a tier where the words weigh for it. What a rule has lowered to a concern stays one, unless it was lowered
+    only for being someone else's."""
+    if risk is Risk.IMMINENT:
+        return risk, reasons
     noticed, imminent = weights.scores(bare, "noticed", "imminent")
-    if risk is Risk.NONE and noticed >= weights.NOTICED:
-        risk, reasons = Risk.CONCERN, [*reasons, "weight of words: concern"]
-        needed = weights.IMMINENT_ALONE  # where no rule knows the words, an emergency has to be plain
+    alone_noticed, alone_imminent = weights.ALONE
+    if risk is Risk.CONCERN:
+        lowered = any("(" in name and "(someone else)" not in name for name in reasons)
+        raised = imminent >= weights.IMMINENT and not lowered
     else:
-        needed = weights.IMMINENT
-    if risk is Risk.CONCERN and imminent >= needed and not any("(" in name for name in reasons):
-        risk, reasons = Risk.IMMINENT, [*reasons, "weight of words: imminent"]
+        raised = noticed >= alone_noticed and imminent >= alone_imminent
+    if raised:
+        return Risk.IMMINENT, [*reasons, "weight of words: imminent"]
+    if risk is Risk.NONE and noticed >= weights.NOTICED:
+        return Risk.CONCERN, [*reasons, "weight of words: concern"]
     return risk, reasons
 
 
-def in_doubt(text: Text) -> bool:
-    """Whether a text that asks us to stop may be more than that: a farewell can read like an opt-out."""
-    return weights.scores(mask(text.words, lexicon()), "noticed")[0] >= weights.DOUBT
+def in_doubt(text: Text, *, alone: bool) -> bool:
+    """Whether a text that asks us to stop may be more than that: a farewell can read like an opt-out. `alone` says that
+    no rule heard the stop, only the weight of the words."""
+    return weights.scores(mask(text.words, lexicon()), "noticed")[0] >= (weights.DOUBT_ALONE if alone else weights.DOUBT)
 
 
 def is_negated(before: str) -> bool:

@@ -11,6 +11,7 @@ from service.actions.understanding.labels import Intent, Scope
 from service.actions.understanding.lexicon import lexicon
 from service.actions.understanding.normalise import Text, normalise
 from service.actions.understanding.patterns import Hit
+from service.actions.understanding.risk import is_negated
 from service.actions.understanding.spelling import slips
 
 
@@ -36,18 +37,25 @@ def read_request(text: Text) -> Request:
         return Request(Intent.OPT_OUT, Scope.ALL, reasons=("a stop word alone, misspelt",))
     words = text.words
     hits = [hit for hit in book.books["stop"].hits(words) if not _covered(hit, words)]
+    kept = [hit for hit in book.books["keep"].hits(words) if not is_negated(words[: hit.start].rstrip() + " ")]
+    hits = [hit for hit in hits if not any(keep.start <= hit.start and hit.end <= keep.end for keep in kept)]
+    if hits and weights.scores(words, "stop")[0] < weights.DOUBTED_STOP:
+        return Request(weak=True, reasons=tuple(dict.fromkeys(f"{hit.rule.name} (in doubt)" for hit in hits)))
     if hits:
         first = hits[0]
         topic = _topic(words[first.start : first.end]) if first.rule.label == Scope.TOPIC else None
         names = tuple(dict.fromkeys(hit.rule.name for hit in hits))
         return Request(Intent.OPT_OUT, Scope(first.rule.label), topic, reasons=names)
-    return _by_weight(words, book.books["asks"].first(words))
+    return _by_weight(words, book.books["asks"].first(words), bool(kept))
 
 
-def _by_weight(words: str, asks: Hit | None) -> Request:
-    """Where no rule hears a stop: a wish of another kind, a stop that the words weigh for, or a weak cue."""
+def _by_weight(words: str, asks: Hit | None, kept: bool) -> Request:
+    """Where no rule hears a stop: a wish of another kind, a stop that the words weigh for, or a weak cue. `kept` says
+    that a rule heard the opposite; then words weigh for nothing."""
     if asks:
         return Request(Intent(asks.rule.label), reasons=(asks.rule.name,))
+    if kept:
+        return Request()
     weight = weights.scores(words, "stop")[0]
     if weight >= weights.STOP:
         return Request(Intent.OPT_OUT, Scope.ALL, reasons=("weight of words: stop",))

@@ -1,56 +1,132 @@
 """Weights of words: a second look at what no rule knows. They may raise a concern or place an answer, never lower one.
 
-A text is broken into words, pairs of words, beginnings and pieces of words; `data/weights.tsv` says how much each
-speaks for a label. They were fitted on our own labelled lines (tests/understanding/fit.py); each can be looked up.
+A text is broken into words, pairs and pieces of words, and what they are about (`concepts`); `data/weights.tsv` says
+how much each speaks for a label. They were fitted on our own labelled lines (tests/understanding/fit.py); each can be
+looked up.
 """
 
-from functools import cache
-from itertools import pairwise
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from itertools import combinations, pairwise
+from zlib import crc32
 
+from service.actions.understanding.concepts import concepts_of, kinds_of
 from service.actions.understanding.lexicon import HERE
 
-NOTICED, IMMINENT, IMMINENT_ALONE = 0.5, -0.25, 1.0
-"""Scores (log odds) from which a tier is raised: a concern, an emergency that a rule worries about, and one that no
-rule knows. Low, since a missed crisis costs more than a look; not so low that ordinary life is one."""
-DOUBT = -2.0
-"""As NOTICED, for a text that also asks us to stop: nobody would otherwise read it soon."""
-STOP, WEAK_STOP = 3.0, 0.5
+NOTICED = -1.0
+"""The score (log odds) from which a text is a concern. Low, since a missed crisis costs more than a look; not so low
+that ordinary life is one."""
+IMMINENT = -2.5
+"""The score from which a concern that a rule names is an emergency."""
+ALONE = (-0.5, -2.0)
+"""The scores, noticed and imminent, from which words that no rule knows are an emergency."""
+DOUBT, DOUBT_ALONE = -2.5, -4.0
+"""As NOTICED, for a text that also asks us to stop, by a rule or by the weight of its words alone: nobody would
+otherwise read it soon."""
+STOP, WEAK_STOP = 1.0, -1.0
 """Scores from which a text asks us to stop, and from which it may."""
+DOUBTED_STOP = -2.0
+"""The score under which even a rule is not believed without a person; what it would have stopped is paused."""
+
+REACH = 4
+"""How many concepts on from one another still make a pair."""
 
 
 def features(words: str) -> frozenset[str]:
     """What of a text is weighed. `words` is made by `normalise`; numbers are all one."""
-    row = [
-        "<",
-        *("0" if word[0].isdigit() else word for word in words.split() if word not in (",", ".")),
-        ">",
-    ]
-    found = set(row[1:-1])
-    for word in row[1:-1]:
-        if len(word) >= 6:
-            found.add(word[:5] + "*")
-        if len(word) >= 5:
-            found.update("#" + word[at : at + 4] for at in range(len(word) - 3))
-    found.update(f"{one} {two}" for one, two in pairwise(row))
-    found.update(f"{one} _ {two}" for one, two in zip(row, row[2:], strict=False))
-    found.add(f"length {min(6, (len(row) - 1) // 2)}")
+    row = ["0" if word[0].isdigit() else word for word in words.split() if word not in (",", ".", "?")]
+    found = set(_of_words(row))
+    found.update(_of_concepts(concepts_of(row)))
+    if "?" in words:
+        found.add("asks")
     return frozenset(found)
 
 
+def _of_words(row: list[str]) -> Iterator[str]:
+    yield f"length {min(6, (len(row) + 1) // 2)}"
+    yield from row
+    for word in row:
+        if len(word) >= 6:
+            yield word[:5] + "*"
+        if len(word) >= 5:
+            for at in range(len(word) - 3):
+                yield "#" + word[at : at + 4]
+    fenced = ["<", *row, ">"]
+    for one, two in pairwise(fenced):
+        yield f"{one} {two}"
+    for one, two in zip(fenced, fenced[2:], strict=False):
+        yield f"{one} _ {two}"
+
+
+def _of_concepts(tagged: list[list[str]]) -> Iterator[str]:
+    """Concepts and kinds by themselves, and pairs of them in their order; kinds also as pairs and threes anywhere."""
+    said = [concepts[:3] for concepts in tagged if concepts]
+    kinds = [kinds_of(concepts)[:2] for concepts in said]
+    for at, (concepts, sorts) in enumerate(zip(said, kinds, strict=True)):
+        for one in concepts:
+            yield "@" + one
+        for sort in sorts:
+            yield "$" + sort
+        for later in said[at + 1 : at + REACH]:
+            for one in concepts[:2]:
+                for two in later[:2]:
+                    yield f"@{one} {two}"
+        for sorts_later in kinds[at + 1 : at + REACH]:
+            for one in sorts:
+                for two in sorts_later:
+                    yield f"${one} {two}"
+    every = sorted({sort for sorts in kinds for sort in sorts})
+    for some in (2, 3):
+        for together in combinations(every, some):
+            yield "$" + "&".join(together)
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Hashes of the features in order and, for each head, their weights in hundredths and the constant. Small: a dict
+    of strings takes ten times as much in every worker."""
+
+    keys: "array[int]"
+    weights: "dict[str, array[int]]"
+    constants: dict[str, float]
+
+
 @cache
-def _table() -> dict[str, dict[str, float]]:
-    table: dict[str, dict[str, float]] = {}
+def _table() -> _Table:
     path = HERE / "weights.tsv"
-    for row in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        head, feature, weight = row.split("\t")
-        table.setdefault(head, {})[feature] = float(weight)
-    return table
+    with path.open(encoding="utf-8") as rows:
+        heads = next(rows).rstrip("\n").split("\t")[1:]
+        constants = dict(zip(heads, map(float, next(rows).rstrip("\n").split("\t")[1:]), strict=True))
+        keys = array("I")
+        weights = {head: array("h") for head in heads}
+        for row in rows:  # in order of the hashes
+            feature, *cells = row.rstrip("\n").split("\t")
+            keys.append(crc32(feature.encode()))
+            for head, cell in zip(heads, cells, strict=False):
+                weights[head].append(int(cell or 0))
+            for head in heads[len(cells) :]:
+                weights[head].append(0)
+    return _Table(keys, weights, {head: value / 100 for head, value in constants.items()})
+
+
+@lru_cache(maxsize=8)
+def _rows(words: str) -> tuple[int, ...]:
+    """Where the features of a text stand in the table."""
+    keys = _table().keys
+    found = []
+    for key in map(crc32, map(str.encode, features(words))):
+        at = bisect_left(keys, key)
+        if at < len(keys) and keys[at] == key:
+            found.append(at)
+    return tuple(found)
 
 
 def scores(words: str, *heads: str) -> list[float]:
     """The log odds of each head for a text; very low for one that says nothing."""
     if not words.strip(" .,?"):
         return [-99.0] * len(heads)
-    found = features(words)
-    tables = [_table().get(head, {"": -99.0}) for head in heads]
-    return [table[""] + sum(table.get(feature, 0.0) for feature in found) for table in tables]
+    rows, table = _rows(words), _table()
+    return [table.constants[head] + sum(map(table.weights[head].__getitem__, rows)) / 100 for head in heads]
