@@ -86,6 +86,7 @@ class Settings(BaseSettings):
     answer_hours: str = ""
     answer_zone: str = "UTC"
     spam_score: float = Field(default=5.0, ge=0, le=100)
+    conversation_days: int = Field(default=365, ge=0, le=36500)
     media_days: int = Field(default=30, ge=1, le=3650)
 
     org_name: str = "Hearthline"

@@ -7,9 +7,10 @@ from sqlalchemy import delete, select, update
 
 from service import clock, db, logs, queue
 from service.actions import campaigns, phones, safety, zones
-from service.actions.conversations import media, promises
+from service.actions.conversations import forgetting, media, promises
 from service.actions.delivery import tally
 from service.actions.delivery.results import breathe
+from service.actions.tools import series_cards
 from service.models.conversations import Conversation, ConversationState, WebhookEvent
 from service.models.staff import StaffSession
 
@@ -33,9 +34,11 @@ def run() -> dict[str, int]:
         "zones": zones.refresh,
         "fetched": campaigns.fetch_stranded,
         "silent": phones.give_up,
+        "series": series_cards.send_due,
         "finished": campaigns.finish_done,
         "forgotten": _forget_raw,
         "files": media.forget_old,
+        "words": forgetting.forget_words,
         "sessions": _old_sessions,
         "added_up": lambda: tally.fold(clock.now()),
     }

@@ -19,7 +19,7 @@ from tests.web.desk import ANA, BEN
 from tests.web.pages import form_token
 from tests.web.test_inbox import console_list, post
 
-pytestmark = [pytest.mark.parametrize("database", ["sqlite"], indirect=True), pytest.mark.usefixtures("valkey")]
+pytestmark = pytest.mark.usefixtures("valkey")
 
 TUESDAY = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

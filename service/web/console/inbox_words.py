@@ -4,9 +4,12 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from service.actions.audience import REASONS
+from service.actions.conversations import forgetting
 from service.actions.understanding.lexicon import lexicon
 from service.models.conversations import Flag, RiskTier
 from service.models.inbox import Attachment, FileState
+
+forgotten = forgetting.forgotten
 
 _FARED = {
     "queued": ("waiting to leave", "plain"),
@@ -38,7 +41,7 @@ _SCOPES = {
     "pause": "wants a break",
     "wrong_person": "wrong person",
     "delete": "wants to be deleted",
-    "unproven": "asked to stop; paused until you decide",
+    "unproven": "asked to stop: rests for two weeks, please decide",
 }
 
 
