@@ -139,7 +139,11 @@ def say_to_many(
     purpose: Purpose,
     context: Callable[[Member], Mapping[str, Any]],
 ) -> None:
-    """Queue one of our own texts to many members, each at the address of that id: a few statements for all of them."""
+    """Queue one of our own texts to many members, each at the address of that id: a few statements for all of them.
+
+    Called in the midst of a claim, so it touches no conversation that exists: whoever takes a message in holds that row
+    and waits for deliveries that the claim holds.
+    """
     if not to:
         return
     threads = _conversations_of(session, [member.id for member, _ in to], channel)
@@ -150,7 +154,7 @@ def say_to_many(
         subject, body = words_for(channel, template, facts_)
         message = Message(
             id=db.uuid7(),
-            conversation_id=threads[member.id].id,
+            conversation_id=threads[member.id],
             member_id=member.id,
             direction=Direction.OUT,
             channel=channel,
@@ -161,7 +165,6 @@ def say_to_many(
             automatic=True,
             at=clock.now(),
         )
-        threads[member.id].last_out_at = message.at
         session.add(message)
         deliveries.append(_about(message, channel, purpose) | {"member_id": member.id, "address_id": address_id})
     session.flush()
@@ -169,18 +172,20 @@ def say_to_many(
     queue.ring_after(session, "drain_replies")
 
 
-def _conversations_of(session: Session, member_ids: Sequence[UUID], channel: ChannelName) -> dict[UUID, Conversation]:
-    """Each member's one conversation; those that do not exist yet are made."""
-    found = {
-        c.member_id: c for c in session.scalars(select(Conversation).where(Conversation.member_id.in_(member_ids)))
-    }
-    for member_id in member_ids:
-        if member_id not in found:
-            made = Conversation(id=db.uuid7(), member_id=member_id, channel=channel, created_at=clock.now(), unread=0)
-            found[member_id] = made
-            session.add(made)
-    session.flush()
-    return {member_id: found[member_id] for member_id in member_ids}
+def _conversations_of(session: Session, member_ids: Sequence[UUID], channel: ChannelName) -> dict[UUID, UUID]:
+    """member → their one conversation; those that do not exist yet are made, by whoever is first."""
+    now = clock.now()
+    mine = select(Conversation.member_id, Conversation.id).where(Conversation.member_id.in_(member_ids))
+    found = {member_id: id_ for member_id, id_ in session.execute(mine) if member_id}
+    missing = [
+        {"id": db.uuid7(), "member_id": member_id, "channel": channel, "created_at": now, "last_out_at": now}
+        for member_id in member_ids
+        if member_id not in found
+    ]
+    if not missing:
+        return found
+    session.execute(db.insert(Conversation).on_conflict_do_nothing(index_elements=["member_id"]), missing)
+    return {member_id: id_ for member_id, id_ in session.execute(mine) if member_id}
 
 
 def say_to(

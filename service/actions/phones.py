@@ -35,20 +35,20 @@ def asked(session: Session, phone: str) -> bool:
 def heard(session: Session, phone: str) -> None:
     """Somebody wrote from this number who is not a stranger: it is still its members', and what waited may leave."""
     now = clock.now()
-    addresses = session.scalars(select(Address).where(*_at(phone))).all()
-    for address in addresses:
-        waited = address.still_asked_at is not None
-        _trust(address, now)
-        if waited:
+    addresses = session.scalars(select(Address).where(*_at(phone)).order_by(Address.id)).all()
+    for address in addresses:  # deliveries before addresses, as a claim takes them: neither waits for the other
+        if address.still_asked_at is not None:
             release(session, address.member_id, WAITS, "open_question")
+    for address in addresses:
+        _trust(address, now)
 
 
 def denied(session: Session, phone: str) -> None:
     """Whoever has this number now says that it is not theirs: no text of ours goes there any more."""
     addresses = session.scalars(select(Address).where(*_at(phone), Address.state == AddressState.OK)).all()
+    holds.take_back(session, [address.member_id for address in addresses])
     for address in addresses:
         address.state = AddressState.SILENT
-    holds.take_back(session, [address.member_id for address in addresses])
 
 
 def vouch(session: Session, coordinator: Coordinator, member: Member) -> None:
@@ -56,8 +56,8 @@ def vouch(session: Session, coordinator: Coordinator, member: Member) -> None:
     address = member.address(ChannelName.SMS)
     if address is None or (address.still_asked_at is None and address.state != AddressState.SILENT):
         raise Conflict("Nothing is in doubt about this number any more.")
-    _trust(address, clock.now())
     release(session, member.id, WAITS, "open_question")
+    _trust(address, clock.now())
     audit.record(session, str(coordinator.id), "member.phone_vouched", member)
 
 

@@ -68,7 +68,7 @@ def ask(session: Session, address_ids: Collection[UUID], now: datetime) -> int:
         select(Address)
         .where(Address.channel == ChannelName.SMS, Address.index_hash.in_(hashes))
         .order_by(Address.id)  # everybody locks in this order, so nobody waits for one who waits for them
-        .with_for_update()  # SQLite has one writer anyway
+        .with_for_update(key_share=True)  # SQLite has one writer anyway
         .execution_options(populate_existing=True)
     )
     for address in session.scalars(found):
