@@ -12,7 +12,7 @@ import requests
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from service import db, queue
+from service import config, db, queue
 from service.actions import campaigns, consent
 from service.actions.delivery import unsettled
 from service.errors import Conflict
@@ -30,7 +30,7 @@ NOTHING_MOVES = 2.5
 OUTSIDE = 5
 """Members beside the audience, who asked to stop before it all began."""
 SETTLES = 60.0
-"""Seconds in which everything must have its end once nothing breaks any more."""
+"""Seconds, beside a few graces, in which everything must have its end once nothing breaks any more."""
 
 
 @dataclass
@@ -138,11 +138,11 @@ class Play:
         time.sleep(seconds)
         self.crew.keep_going()
 
-    def _unread(self, seconds: float) -> None:
+    def _unread(self) -> None:
         """A worker of emails dies after a request was taken; for longer than the grace nobody reads what comes in."""
         self.crew.kill("inbound")
         self.gate.soon("email", "after")
-        ends = time.monotonic() + seconds
+        ends = time.monotonic() + config.current().unknown_grace_email + 2
         while time.monotonic() < ends:
             self.crew.keep_going(without="inbound")
             if not self._no_events:
@@ -193,7 +193,7 @@ class Play:
         """Nothing breaks any more: until every message has its end and every receipt is dealt with."""
         self.gate.orders.clear()
         self._calm()
-        ends = time.monotonic() + SETTLES
+        ends = time.monotonic() + SETTLES + 4 * config.current().unknown_grace_email
         while not self._settled():
             assert time.monotonic() < ends, f"not settled: {self._state()}"
             self.crew.keep_going()

@@ -108,8 +108,6 @@ def _about(chance: Random, kind: str) -> dict[str, Any]:
         return {"role": chance.choice([*WORKERS, "texts", "emails"]), "most": chance.choice([1, 2])}
     if kind == "cover":  # away for a while: what it should have done is waiting
         return {"role": chance.choice(["inbound", "upkeep", "web"]), "seconds": round(chance.uniform(0.3, 1.2), 1)}
-    if kind == "unread":  # longer than the grace of an email, so that nothing but what waits unread tells of it
-        return {"seconds": 8.0}
     if kind == "valkey":
         return {"seconds": round(chance.uniform(0, 1.5), 1)}
     if kind == "stop":
