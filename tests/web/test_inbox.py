@@ -1,15 +1,18 @@
 """The inbox, as coordinators use it: reading, answering, noting, passing on, and never losing what was typed."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask.testing import FlaskClient
+from redis import Redis
 from sqlalchemy import func, select
 
 from service import clock, db
 from service.actions import consent
-from service.actions.conversations import replying
+from service.actions.conversations import presence, replying
+from service.config import Settings
 from service.models.campaigns import Delivery
 from service.models.conversations import Conversation, ConversationState, Message, Note
 from service.models.inbox import Attachment
@@ -91,6 +94,35 @@ def test_two_people_answering_at_once_are_warned_and_no_word_is_lost(enter: Ente
     newest = desk.messages(conversation)[-1].id
     assert f'name="seen" value="{newest}"' in answer.text  # sending it once more is a decision, and works
     assert post(first, conversation, "reply", body="Words that took a while", seen=str(newest)).status_code == 302
+
+
+def test_whoever_has_it_open_sees_that_another_is_writing(enter: Enter, client: FlaskClient, valkey: Redis) -> None:
+    first, second = enter("coordinator"), enter("admin", name="Bo Lind")
+    ana = add_member("Ana", ANA)
+    desk.text(ANA, "Could somebody write back, please?")
+    conversation = desk.conversation_of(ana)
+    page = first.get(f"/console/inbox/{conversation.id}/thread").text
+    seen = page.split("seen=")[1].split('"')[0].split("&")[0]
+    assert post(second, conversation, "writing").status_code == 204
+    fresh = first.get(f"/console/inbox/{conversation.id}/thread?seen={seen}")
+    assert "Bo Lind is writing an answer here." in fresh.text
+    assert "is writing" not in second.get(f"/console/inbox/{conversation.id}").text  # one knows it of oneself
+    valkey.flushall()
+    assert "is writing" not in first.get(f"/console/inbox/{conversation.id}").text
+    assert client.post(f"/console/inbox/{conversation.id}/writing").status_code in (302, 400)
+
+
+def test_without_redis_nobody_is_told_and_nothing_breaks(
+    enter: Enter, configure: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "_resting_until", 0.0)  # put back after the test
+    first = enter("coordinator")
+    ana = add_member("Ana", ANA)
+    desk.text(ANA, "Could somebody write back, please?")
+    configure(redis_url="redis://127.0.0.1:9/0")
+    conversation = desk.conversation_of(ana)
+    assert post(first, conversation, "writing").status_code == 204
+    assert first.get(f"/console/inbox/{conversation.id}").status_code == 200
 
 
 def test_an_empty_reply_says_so_beside_its_field(console: FlaskClient) -> None:

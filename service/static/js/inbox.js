@@ -46,6 +46,16 @@
   });
   all("form[action$='/sign-out']").forEach((form) => form.addEventListener("submit", () => store((s) => s.clear())));
 
+  // Others who have this conversation open are told while somebody types an answer.
+  let told = 0;
+  const reply = find("form[data-writing]");
+  reply?.addEventListener("input", () => {
+    if (Date.now() - told < 8000 || !words(reply).value.trim()) return;
+    told = Date.now();
+    const token = find("input[name=csrf_token]", reply).value;
+    fetch(reply.dataset.writing, { method: "POST", headers: { "X-CSRFToken": token } }).catch(() => {});
+  });
+
   // The counter counts segments for a text and characters for a mail.
   document.addEventListener("change", (event) => {
     const area = find(".reply-box textarea");

@@ -63,9 +63,9 @@ def live(conversation_id: UUID) -> ResponseReturnValue:
     """The conversation's words alone; 204 while they are as the page has `seen` them. What is typed stays."""
     with db.reading() as session:
         thread = threads.read(session, me(), conversation_id, limit=inbox_page.SHOWN, upto=inbox_page.upto())
-        if request.args.get("seen") == inbox_page.mark(thread):
-            return "", 204
         page = inbox_page.thread_parts(session, thread)
+        if request.args.get("seen") == page["thread_mark"]:
+            return "", 204
         html = render_template("console/inbox/_thread.html", renewed=True, current=conversation_id, **page)
     replying.note_reading(conversation_id, me())
     return html
@@ -73,6 +73,7 @@ def live(conversation_id: UUID) -> ResponseReturnValue:
 
 for _rule, _view in (
     ("/<uuid:conversation_id>/read", inbox_acts.read),
+    ("/<uuid:conversation_id>/writing", inbox_acts.writing),
     ("/<uuid:conversation_id>/reply", inbox_acts.reply),
     ("/<uuid:conversation_id>/note", inbox_acts.note),
     ("/<uuid:conversation_id>/assign", inbox_acts.assign),

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from service import clock, db
-from service.actions.conversations import replying
+from service.actions.conversations import presence, replying
 from service.errors import Conflict, DomainError, Invalid
 from service.models.conversations import Message
 from service.models.members import ChannelName
@@ -23,6 +23,13 @@ MORNING = 9
 def read(conversation_id: UUID) -> ResponseReturnValue:
     """The page was opened: the unread mark goes. Sent by the page itself, since no GET changes anything."""
     replying.mark_read(conversation_id, me())
+    return "", 204
+
+
+@signed_in
+def writing(conversation_id: UUID) -> ResponseReturnValue:
+    """Somebody is typing an answer: others who have this open are told. Sent by the page while it happens."""
+    presence.writing(conversation_id, me())
     return "", 204
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from service import clock, db
 from service.actions import canned, flag_reports, safety
 from service.actions.conversations import card as cards
-from service.actions.conversations import finding, folders, promises, replying, tags, threads
+from service.actions.conversations import finding, folders, presence, promises, replying, tags, threads
 from service.actions.conversations.folders import Folder, Line
 from service.actions.conversations.threads import Entry, Thread
 from service.models.conversations import Conversation, ConversationState
@@ -142,13 +142,15 @@ def _opened(session: Session, thread: Thread) -> dict[str, Any]:
 
 
 def thread_parts(session: Session, thread: Thread) -> dict[str, Any]:
+    writing = presence.others_writing(session, thread.conversation.id, me())
     return {
+        "writing": writing,
         "thread": thread,
         "conversation": thread.conversation,
         "flags": flag_reports.of(session, [f for f in thread.flags if f.cleared_at is None]),
         "clearable": {f.id for f in thread.flags if f.cleared_at is None and safety.may_clear(session, f, me())},
         "past_flags": flag_reports.of(session, [f for f in thread.flags if f.cleared_at is not None]),
-        "thread_mark": mark(thread),
+        "thread_mark": mark(thread, writing),
         "member": thread.member,
         "fared": inbox_words.fared,
     }
@@ -184,10 +186,10 @@ def newest(thread: Thread) -> UUID | None:
     return messages[-1].id if messages else None
 
 
-def mark(thread: Thread) -> str:
-    """Changes whenever anything in the conversation does."""
+def mark(thread: Thread, writing: list[str]) -> str:
+    """Changes whenever anything in the conversation does, or who is writing in it."""
     flags = [(f.id, f.pages, f.acknowledged_at, f.cleared_at, f.tier) for f in thread.flags]
-    return _mark([thread.conversation.state, *flags, *map(_entry_facts, thread.entries)])
+    return _mark([thread.conversation.state, *writing, *flags, *map(_entry_facts, thread.entries)])
 
 
 def _entry_facts(entry: Entry) -> tuple[object, ...]:
