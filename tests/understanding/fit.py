@@ -21,6 +21,8 @@ from tests.understanding.everyday import TUNED, everyday
 
 Example = tuple[bool, frozenset[str], float]
 """Whether the label holds, the features of the text, and how much the example counts."""
+OTHERS = 0.3
+"""How much a text that answers no invite counts in learning what answers are."""
 EPOCHS, RATE, FADE, SHRINK, SEED = 40, 0.05, 0.93, 2e-4, 1
 LEAST = 2
 """Weights nearer to nothing than this (in hundredths) are left out of the file."""
@@ -73,7 +75,7 @@ def heads(lines: Iterable[Line]) -> dict[str, list[Example]]:
     others = [x for x in [*checkin, *risk, *requests] if x.kind != "risk" or x.label != "none"]
     for label in ("yes", "no", "maybe", "unclear"):
         found[f"rsvp {label}"] = [(x.label == label, plain[x], 1.0) for x in rsvp]
-        found[f"rsvp {label}"] += [(label == "unclear", plain[x], 1.0) for x in others]
+        found[f"rsvp {label}"] += [(label == "unclear", plain[x], OTHERS) for x in others]
     return found
 
 

@@ -1,35 +1,35 @@
 """The labelled sets hold the quality: no change of a rule may lose what held-out lines had reached.
 
 FLOORS are what this version reaches, rounded down; the goals stand in `report.py`. Raise a floor with the score.
-The two recalls of risk stood at 0.85 and 0.93 while a third of ordinary messages was taken for a worry, one in eight
-for an emergency: whoever is paged by a hedgehog in the garden stops answering pages. FALSE_ALARMS holds that down.
+FALSE_ALARMS holds down what the recalls could be bought with: whoever is paged by a hedgehog in the garden stops
+answering pages. They stand where one more crisis in a hundred would cost three more ordinary messages in a hundred.
 """
 
 import pytest
 
 from service.actions.understanding import Question, Risk, screen
 from tests.understanding.corpora import KINDS, load
-from tests.understanding.everyday import everyday
+from tests.understanding.everyday import HELD, everyday
 from tests.understanding.report import Read, crises_taken_for_stops, read, scores
 
 FLOORS = {
-    "imminent recall": 0.83,
-    "noticed recall": 0.90,
-    "noticed precision": 0.90,
-    "opt-out recall": 0.90,
-    "opt-out precision": 0.92,
-    "rsvp accuracy": 0.86,
+    "imminent recall": 0.92,
+    "noticed recall": 0.97,
+    "noticed precision": 0.87,
+    "opt-out recall": 0.92,
+    "opt-out precision": 0.96,
+    "rsvp accuracy": 0.92,
     "check-in accuracy": 0.96,
 }
 
 
-FALSE_ALARMS = {Risk.CONCERN: 0.08, Risk.IMMINENT: 0.02}
+FALSE_ALARMS = {Risk.CONCERN: 0.09, Risk.IMMINENT: 0.03}
 """The share of held-out ordinary messages that may be taken for a worry at all, and for an emergency."""
 
 
 @pytest.mark.parametrize("tier", FALSE_ALARMS)
 def test_ordinary_life_is_rarely_taken_for_a_crisis(tier: Risk) -> None:
-    lines = everyday(2)
+    lines = everyday(HELD)
     worse = {tier, Risk.IMMINENT}
     alarms = [line for line in lines if screen(line, question=Question.NONE).risk in worse]
     assert len(alarms) / len(lines) <= FALSE_ALARMS[tier], alarms

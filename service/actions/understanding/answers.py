@@ -10,6 +10,8 @@ from service.actions.understanding.patterns import Hit
 
 _SURE = -3.0
 """The log odds below which the likeliest answer is not taken for one."""
+_OUTWEIGHS = 3.0
+"""By how much (log odds) words must speak for another answer than the rules found."""
 _BUT = re.compile(r" (?:but|pero|however|aunque|though|sino|except|actually|wait|correction|mejor dicho) ")
 
 
@@ -26,12 +28,18 @@ def read_rsvp(text: Text, *, guess: bool = True) -> tuple[Rsvp, list[str]]:
     if all("weak" in hit.rule.marks for hit in hits) and lexicon().books["asks_back"].first(text.words):
         return Rsvp.UNCLEAR, ["asks something"]
     answer = _settle(hits, words)
-    if answer is Rsvp.UNCLEAR and not hits and guess:
-        options = list(Rsvp)
-        weighed = weights.scores(text.words, *(f"rsvp {option}" for option in options))
-        best = max(range(len(options)), key=weighed.__getitem__)
-        return (options[best], ["weight of words: answer"]) if weighed[best] > _SURE else (Rsvp.UNCLEAR, [])
-    return answer, sorted({hit.rule.name for hit in hits})
+    names = sorted({hit.rule.name for hit in hits})
+    if not guess:
+        return answer, names
+    options = list(Rsvp)
+    weighed = weights.scores(text.words, *(f"rsvp {option}" for option in options))
+    best, second = sorted(weighed, reverse=True)[:2]
+    likeliest = options[weighed.index(best)]
+    if answer is Rsvp.UNCLEAR and not hits:
+        return (likeliest, ["weight of words: answer"]) if best > _SURE else (Rsvp.UNCLEAR, [])
+    if likeliest is not answer and best - second > _OUTWEIGHS:
+        return likeliest, [*names, "weight of words: another answer"]
+    return answer, names
 
 
 def _settle(hits: list[Hit], words: str) -> Rsvp:

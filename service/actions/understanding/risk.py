@@ -89,7 +89,8 @@ def _weigh_words(bare: str, risk: Risk, reasons: list[str]) -> tuple[Risk, list[
 def in_doubt(text: Text, *, alone: bool) -> bool:
     """Whether a text that asks us to stop may be more than that: a farewell can read like an opt-out. `alone` says that
     no rule heard the stop, only the weight of the words."""
-    return weights.scores(mask(text.words, lexicon()), "noticed")[0] >= (weights.DOUBT_ALONE if alone else weights.DOUBT)
+    least = weights.DOUBT_ALONE if alone else weights.DOUBT
+    return weights.scores(mask(text.words, lexicon()), "noticed")[0] >= least
 
 
 def is_negated(before: str) -> bool:

@@ -4,6 +4,7 @@ Substring matching would opt out people in crisis and miss most who really ask; 
 only where a verb of stopping meets what we send. Words of stopping that ask for nothing are known by name.
 """
 
+import re
 from dataclasses import dataclass
 
 from service.actions.understanding import weights
@@ -39,7 +40,8 @@ def read_request(text: Text) -> Request:
     hits = [hit for hit in book.books["stop"].hits(words) if not _covered(hit, words)]
     kept = [hit for hit in book.books["keep"].hits(words) if not is_negated(words[: hit.start].rstrip() + " ")]
     hits = [hit for hit in hits if not any(keep.start <= hit.start and hit.end <= keep.end for keep in kept)]
-    if hits and weights.scores(words, "stop")[0] < weights.DOUBTED_STOP:
+    said_alone = alone.intersection(part.strip(" ,") for part in re.split("[.?]", words))
+    if hits and not said_alone and weights.scores(words, "stop")[0] < weights.DOUBTED_STOP:
         return Request(weak=True, reasons=tuple(dict.fromkeys(f"{hit.rule.name} (in doubt)" for hit in hits)))
     if hits:
         first = hits[0]

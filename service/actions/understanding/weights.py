@@ -21,7 +21,7 @@ NOTICED = -1.0
 that ordinary life is one."""
 IMMINENT = -2.5
 """The score from which a concern that a rule names is an emergency."""
-ALONE = (-0.5, -2.0)
+ALONE = (0.5, -2.5)
 """The scores, noticed and imminent, from which words that no rule knows are an emergency."""
 DOUBT, DOUBT_ALONE = -2.5, -4.0
 """As NOTICED, for a text that also asks us to stop, by a rule or by the weight of its words alone: nobody would
