@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from service import clock, config
 from service.actions import audience as audiences
+from service.actions import tools
 from service.actions.campaigns.compose import Problem, field_name
 from service.actions.campaigns.trying import example, introduced, reader_of, recipients, rendered_for
 from service.actions.delivery import writing
@@ -90,8 +91,7 @@ def _story(session: Session, campaign: Campaign) -> list[Problem]:
 def _tool(session: Session, campaign: Campaign) -> list[Problem]:
     if campaign.tool_id is None:
         return []
-    tool = session.get(Tool, campaign.tool_id)
-    if tool is None or tool.review_by < clock.now().date():
+    if tools.is_over(session.get(Tool, campaign.tool_id)):
         return [Problem("tool_id", "This tool is past its review date. Have it reviewed, or choose another.")]
     return []
 

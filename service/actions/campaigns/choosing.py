@@ -57,8 +57,9 @@ def stories(session: Session, audience: audiences.Audience) -> list[Pick]:
 
 
 def tools(session: Session) -> list[Pick]:
-    """Tools that are not past their review date, by title."""
-    found = select(Tool).where(Tool.review_by >= clock.now().date()).order_by(Tool.title).limit(MOST)
+    """Tools that are not past their review date, nor retired, by title."""
+    good = (Tool.review_by >= clock.now().date(), Tool.retired_at.is_(None))
+    found = select(Tool).where(*good).order_by(Tool.title).limit(MOST)
     return [Pick(t.id, t.title, t.language, t.topics.replace(",", ", ")) for t in session.scalars(found)]
 
 

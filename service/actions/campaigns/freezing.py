@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from service import clock, config, db, queue
 from service.actions import audience as audiences
-from service.actions import zones
+from service.actions import tools, zones
 from service.actions.campaigns.compose import get
 from service.actions.campaigns.run import QUEUE_OF
 from service.actions.delivery.results import breathe
@@ -28,11 +28,11 @@ from service.models.campaigns import (
     Purpose,
     Schedule,
 )
-from service.models.content import Story
+from service.models.content import Story, Tool
 from service.models.members import ChannelName, Member, Zone
 
-PIECE = 10_000
-"""Members looked at in one transaction: SQLite's writers wait for one another."""
+PIECE, PIECE_OF_MANY_WRITERS = 2_500, 25_000
+"""Members looked at in one transaction: on SQLite all other writers wait for it, on PostgreSQL hardly anybody does."""
 
 
 def start_due() -> int:
@@ -61,6 +61,10 @@ def freeze(campaign_id: UUID) -> int:
         campaign = get(session, campaign_id, lock=True)
         if campaign.frozen_at or campaign.state not in (CampaignState.SCHEDULED, CampaignState.SENDING):
             return campaign.audience_size or 0
+        if campaign.tool_id and tools.is_over(session.get(Tool, campaign.tool_id)):
+            campaign.state, campaign.updated_at = CampaignState.PAUSED, clock.now()
+            campaign.paused_reason = "This tool is past its review date by now. Have it reviewed, then resume."
+            return 0
         campaign.state = CampaignState.SENDING
         campaign.started_at = campaign.started_at or clock.now()
     for channel in campaign.channel_names:
@@ -83,10 +87,11 @@ def _freeze_channel(campaign: Campaign, channel: ChannelName) -> bool:
     with db.reading() as session:
         shared = audiences.shared_addresses(session, channel)
         begun = session.scalar(select(exists().where(Delivery.campaign_id == campaign.id))) or False
+    size = PIECE if db.current().is_sqlite else PIECE_OF_MANY_WRITERS
     after: UUID | None = None
     while not queue.stopping.is_set():
         with db.transaction() as session:
-            last: UUID | None = session.scalar(audiences.piece(audience, after, PIECE))
+            last: UUID | None = session.scalar(audiences.piece(audience, after, size))
             if last is None:
                 return True
             _freeze_piece(session, campaign, channel, after, last, shared, begun)

@@ -115,9 +115,11 @@ def recent(
 ) -> list[Campaign]:
     """Campaigns of a shelf, newest first: the page behind (older than) `before`, or the one in front of `after`.
 
-    `clauses` limit what may be seen: `access.access_campaigns(coordinator)`.
+    `clauses` limit what may be seen: `access.access_campaigns(coordinator)`. The single cards of series, one or more
+    every day, are not among them: the page of tools tells how a series goes.
     """
-    statement = select(Campaign).where(Campaign.state.in_(SHELVES[shelf]), *clauses).limit(limit)
+    shown = (Campaign.state.in_(SHELVES[shelf]), Campaign.series_id.is_(None))
+    statement = select(Campaign).where(*shown, *clauses).limit(limit)
     if after:
         newer = session.scalars(statement.where(Campaign.id > after).order_by(Campaign.id))
         return list(newer)[::-1]

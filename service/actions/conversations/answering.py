@@ -9,6 +9,7 @@ from service import config
 from service.actions import consent, joining_by_text, members, understanding
 from service.actions.conversations import duty, questions, solving, stopping, undo
 from service.actions.conversations.saying import Incoming, answer, did, said_lately, to_person
+from service.actions.tools import asking as tools_asking
 from service.actions.understanding import Intent, Rsvp
 from service.models import gatherings as g
 from service.models.conversations import Conversation
@@ -20,7 +21,7 @@ def respond(session: Session, incoming: Incoming) -> None:
     if not incoming.arrived.trusted:
         to_person(incoming)
         return
-    for step in (_keyword, _joins, _confirms, solving.solve):
+    for step in (_keyword, _joins, _confirms, tools_asking.hear, solving.solve):
         done = step(session, incoming)
         if done:
             did(incoming, done)

@@ -18,6 +18,7 @@ from service.actions.conversations.incoming import Arrived, Hold
 from service.actions.conversations.saying import Incoming, to_person
 from service.actions.outbox import conversation_of
 from service.actions.safety import answered_page, open_flags, raise_flag
+from service.actions.tools import asking as tools_asking
 from service.actions.understanding import Intent, Minor, Risk, Understanding
 from service.channels import inbound_email, inbound_text
 from service.channels.inbound_parts import parse_multipart
@@ -67,6 +68,8 @@ def _act(session: Session, incoming: Incoming) -> None:
     if incoming.conversation.state == ConversationState.SNOOZED and incoming.conversation.snoozed_until is None:
         to_person(incoming)  # it was put away until they write
     about_phone = phone_answers.hear(session, incoming)
+    if not risky and tools_asking.stops_series(session, incoming):
+        return
     unsure = read.weak_opt_out and read.keyword is None and incoming.arrived.held is None
     if unsure and incoming.member is not None:
         stopping.pause_quietly(session, incoming, incoming.member)

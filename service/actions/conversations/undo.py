@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from service import clock
 from service.actions import consent, gatherings
+from service.actions.tools import undoing as tools_undoing
 from service.errors import Conflict, Invalid
 from service.models.campaigns import Delivery
 from service.models.content import Resonance
@@ -34,7 +35,7 @@ def undo_last(session: Session, member: Member) -> str | None:
         .limit(1)
     )
     if act is None:
-        return None
+        return tools_undoing.end_running(session, member)
     words = _UNDO[act.kind](session, member, act.data)
     act.undone_at = clock.now()
     if act.message_id:
@@ -117,5 +118,5 @@ def _topic(session: Session, member: Member, data: dict[str, Any]) -> str:
 
 _UNDO = {
     "checkin": _checkin, "rsvp": _rsvp, "noted": _noted, "me_too": _me_too, "pause": _pause, "less": _less,
-    "topic": _topic,
+    "topic": _topic, **tools_undoing.KINDS,
 }  # fmt: skip
