@@ -23,7 +23,7 @@ from service.models.conversations import WebhookEvent
 log = logs.get("inbound")
 
 BUDGET = 20.0
-RECEIPTS_AT_ONCE = 1000
+RECEIPTS_AT_ONCE = 500
 LINGER = store.RECEIPTS_RING_EVERY + 0.1
 """Seconds for which a worker goes on looking after the last receipts: the next ones ring at the latest then."""
 LOOK_EVERY = 0.05

@@ -41,8 +41,8 @@ CONFIGURATION_WAIT = 300.0
 """Seconds until a single message is tried again after the provider refused our settings."""
 TRIES = 4
 """How often results are written when the database stumbles: lost ones would have to be asked for at the provider."""
-PAUSE = 0.005
-"""Seconds between two commits of a bulk writer on SQLite: without it the others wait for seconds (DESIGN 6.10)."""
+PAUSE = 0.001
+"""Seconds between two commits of a bulk writer on SQLite, in which the next in line takes its turn (`db`)."""
 
 rank = case({state.value: value for state, value in RANK.items()}, value=Delivery.state, else_=0)
 """SQL: the rank of a delivery's present state."""
