@@ -10,7 +10,7 @@ from sendgrid import SendGridAPIClient
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
-from tests.sandbox.standin import ACCOUNT, OURS, Service, Standin, request_body
+from tests.sandbox.standin import ACCOUNT, OURS, TOKEN, Service, Standin, request_body
 
 ANA = "+12125550123"
 BOX = "ana@members.example"
@@ -39,6 +39,42 @@ def test_a_text_arrives_with_twilios_fields_and_signature(service: Service, stan
     assert "OptOutType" not in form
     (text,) = standin.texts(ANA)
     assert (text["direction"], text["status"]) == ("inbound", "received")
+
+
+def picture(standin: Standin, data: bytes, words: str = "") -> requests.Response:
+    """Ana sends a picture."""
+    media = [{"type": "image/png", "content": base64.b64encode(data).decode()}]
+    body = {"from": ANA, "body": words, "media": media}
+    return requests.post(f"{standin.url}/sandbox/api/reply-sms", json=body, timeout=10)
+
+
+def test_a_picture_lies_at_the_api_for_whoever_has_the_credentials(
+    twilio: Client, service: Service, standin: Standin
+) -> None:
+    sid = picture(standin, b"\x89PNG").json()["sid"]
+    (post,) = service.wait(MESSAGE)
+    assert post.signed
+    assert (post.form["NumMedia"], post.form["MediaContentType0"], post.form["Body"]) == ("1", "image/png", "")
+    url = post.form["MediaUrl0"]
+    assert url.startswith(f"https://api.twilio.com/2010-04-01/Accounts/{ACCOUNT}/Messages/{sid}/Media/ME")
+    here = standin.url + url.removeprefix("https://api.twilio.com")
+    assert requests.get(here, timeout=10).status_code == 401
+    there = requests.get(here, auth=(ACCOUNT, TOKEN), timeout=10, allow_redirects=False)
+    assert there.status_code == 307
+    assert requests.get(f"{standin.url}{there.headers['Location']}", timeout=10).content == b"\x89PNG"
+    (media,) = twilio.messages(sid).media.list()
+    assert media.content_type == "image/png"
+    assert twilio.messages(sid).media(media.sid).delete()
+    assert requests.get(here, auth=(ACCOUNT, TOKEN), timeout=10).status_code == 404
+    assert twilio.messages(sid).media.list() == []
+
+
+def test_a_picture_may_come_without_words_and_not_beyond_5_mb(service: Service, standin: Standin) -> None:
+    assert picture(standin, b"\0" * (5 * 1024 * 1024 + 1)).status_code == 422
+    assert standin.post("reply-sms", **{"from": ANA, "body": "words", "media": []})["sid"].startswith("SM")
+    for media in ("x", [1], [{"type": "image/png", "content": "no base64!"}], [{"type": "image/png"}]):
+        body = {"from": ANA, "body": "", "media": media}
+        assert requests.post(f"{standin.url}/sandbox/api/reply-sms", json=body, timeout=10).status_code == 400, media
 
 
 def test_an_answer_goes_to_the_number_that_wrote_last(twilio: Client, service: Service, standin: Standin) -> None:
