@@ -30,6 +30,7 @@ JOBS: dict[str, str] = {
     "start_campaigns": "upkeep",
     "run_imports": "upkeep",
     "sweep": "upkeep",
+    "circles": "upkeep",
     "housekeeping": "upkeep",
 }
 """Every job and the queue that it waits in; the functions are in `workers.jobs`."""

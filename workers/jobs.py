@@ -61,6 +61,13 @@ def sweep() -> None:
     delivery.sweep()
 
 
+def circles() -> None:
+    """Offer places that came free, and say what circles say by themselves."""
+    from service.actions.belonging import life
+
+    life.run()
+
+
 def housekeeping() -> None:
     """Delete what has been kept long enough, and do the other chores of the minute."""
     from service.actions import housekeeping as chores

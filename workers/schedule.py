@@ -25,6 +25,7 @@ EVERY: dict[str, float] = {
     "start_campaigns": 5,
     "run_imports": 10,
     "sweep": 30,
+    "circles": 300,
     "housekeeping": 60,
 }
 """Seconds between two rings of each job. Most rings come sooner, from whoever made the work."""

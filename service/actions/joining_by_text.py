@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from service import clock, config, db
 from service.actions import consent, contacts, outbox
+from service.actions.belonging import places
 from service.actions.new_members import ask, claim_question, join_circle, new_member, welcome
 from service.models.conversations import Conversation, ConversationState, Joining, Message
 from service.models.gatherings import Circle, Openness
@@ -29,6 +30,8 @@ class TextJoin(StrEnum):
     BACK = "back"  # a member who had stopped, or had never confirmed, is in; the welcome is on its way
     ALREADY = "already"  # nothing to do; the caller answers
     PERSON = "person"  # two members on this number, or one who has died: a person answers
+    CLOSED = "closed"  # the circle has closed; the caller says so
+    INVITED_ONLY = "invited_only"  # people come into this circle by an invitation; the caller says so
     COUNTRY = "country"  # a country that we do not text; nothing can be sent
 
 
@@ -41,17 +44,22 @@ def join_by_text(
     language: str,
     conversation: Conversation | None = None,
 ) -> TextJoin:
-    """JOIN, perhaps with a circle's keyword (`words` is the whole text). Sends what it says that it sent.
+    """JOIN, perhaps with a circle's keyword or an invitation's code (`words` is the whole text). Sends what it says
+    that it sent.
 
     `phone` is the sender; `event_id` the stored webhook. JOIN lifts a stop of this number (rule of conversation 8).
     """
     phone = contacts.normal(SMS, phone)
-    circle = _circle(session, words)
+    circle, invited = _circle(session, words)
     known = contacts.find_members(session, SMS, phone)
     if len(known) > 1 or any(m.state in consent.GONE for m in known):
         return TextJoin.PERSON
     if known:
-        return _known_joins(session, known[0], circle, event_id)
+        return _known_joins(session, known[0], circle, invited, event_id)
+    if circle is not None and circle.closed_at is not None:
+        return TextJoin.CLOSED
+    if circle is not None and circle.openness == Openness.INVITE and not invited:
+        return TextJoin.INVITED_ONLY
     if contacts.country_of(phone) not in config.current().countries:
         return TextJoin.COUNTRY
     consent.unsuppress(session, SMS, phone)
@@ -88,6 +96,7 @@ def finish_join_by_text(
         locale=f"{joining.language}-{country}",
         country=country,
         circle_id=joining.circle_id,
+        invited=True,  # whoever had no code did not come this far
     )
     session.delete(joining)
     if conversation is not None:
@@ -114,9 +123,13 @@ def decline_join(session: Session, phone: str) -> bool:
     return bool(gone.rowcount)  # type: ignore[attr-defined]
 
 
-def _known_joins(session: Session, member: Member, circle: Circle | None, event_id: int | None) -> TextJoin:
+def _known_joins(
+    session: Session, member: Member, circle: Circle | None, invited: bool, event_id: int | None
+) -> TextJoin:
     if circle is not None:
-        join_circle(session, member, circle.id)
+        join_circle(session, member, circle.id, invited=invited)
+    elif (kept := places.offered(session, member.id)) is not None:  # JOIN alone takes the place that is kept for them
+        join_circle(session, member, kept.circle_id)
     address = member.address(SMS)
     assert address is not None
     stopped = consent.suppressed(session, SMS, address.value)
@@ -130,15 +143,14 @@ def _known_joins(session: Session, member: Member, circle: Circle | None, event_
     return TextJoin.ALREADY
 
 
-def _circle(session: Session, words: str) -> Circle | None:
-    """The open circle whose keyword follows JOIN; which words mean JOIN is for `understanding` to know."""
-    parts = words.upper().split()
-    if len(parts) != 2:
-        return None
-    keyword = parts[1].strip(".,!?\"'")
-    return session.scalar(
-        select(Circle).where(Circle.keyword == keyword, Circle.closed_at.is_(None), Circle.openness == Openness.OPEN)
-    )
+def _circle(session: Session, words: str) -> tuple[Circle | None, bool]:
+    """The circle whose keyword or code follows JOIN, and whether it was the code of an invitation.
+
+    Which words mean JOIN is for `understanding` to know.
+    """
+    parts = words.split()
+    found = places.by_word(session, parts[-1]) if len(parts) == 2 else None
+    return found or (None, False)
 
 
 def _adopt(session: Session, conversation: Conversation, member: Member) -> None:

@@ -18,7 +18,7 @@ from service.models.campaigns import Delivery
 from service.models.checkins import OwnLine
 from service.models.content import Resonance, Story, StoryRead, StoryState
 from service.models.conversations import Act, CheckIn, Conversation, Flag, Joining, Message, WebhookEvent
-from service.models.gatherings import Circle, CircleMembership, Invitation
+from service.models.gatherings import Circle, CircleMembership, Invitation, PlaceAsk
 from service.models.members import (
     AccessCode,
     Address,
@@ -40,8 +40,8 @@ ALIVE = (
     StoryState.PUBLISHED,
 )
 THEIRS: tuple[type[db.Base], ...] = (
-    Act, CheckIn, OwnLine, StoryRead, Resonance, ToolRead, SeriesReader, Flag, Invitation, CircleMembership, AccessCode,
-    Subscription,
+    Act, CheckIn, OwnLine, StoryRead, Resonance, ToolRead, SeriesReader, Flag, Invitation, CircleMembership, PlaceAsk,
+    AccessCode, Subscription,
 )  # fmt: skip
 """What is deleted of a person who is erased, beside messages and addresses."""
 _SCAN = 1000

@@ -4,15 +4,12 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
-
-from service import clock
 from service.actions import audit, consent, directory, leaving, phones
 from service.actions.access import require_circle
+from service.actions.belonging import places
 from service.actions.new_members import join_circle
 from service.db import reading, transaction
 from service.errors import Conflict, Invalid
-from service.models.gatherings import CircleMembership
 from service.models.members import ChannelName, Topic
 from service.models.staff import Coordinator
 
@@ -84,7 +81,7 @@ def add_to_circle(coordinator: Coordinator, member_id: UUID, circle_id: UUID) ->
         circle = require_circle(session, coordinator, circle_id)
         if circle.closed_at is not None:
             raise Conflict("This circle has closed.")
-        new = join_circle(session, member, circle_id)
+        new = join_circle(session, member, circle_id, chosen=True)
         audit.record(session, str(coordinator.id), "member.circle_joined", member, circle=str(circle_id))
         return new
 
@@ -94,16 +91,8 @@ def leave_circle(coordinator: Coordinator, member_id: UUID, circle_id: UUID) -> 
     with transaction() as session:
         member = directory.require(session, coordinator, member_id)
         require_circle(session, coordinator, circle_id)
-        place = session.scalar(
-            select(CircleMembership).where(
-                CircleMembership.circle_id == circle_id,
-                CircleMembership.member_id == member_id,
-                CircleMembership.left_at.is_(None),
-            )
-        )
-        if place is None:
+        if not places.leave(session, member, circle_id):
             return False
-        place.left_at = clock.now()
         audit.record(session, str(coordinator.id), "member.circle_left", member, circle=str(circle_id))
         return True
 

@@ -19,6 +19,11 @@ def preferences_url(member_id: UUID, channel: ChannelName) -> str:
     return _url("p", "preferences", member_id.hex, channel)
 
 
+def circles_url(member_id: UUID, channel: ChannelName) -> str:
+    """The member's circles, with the way in and out: `[member, channel that the link went to]`."""
+    return _url("my", "circles", member_id.hex, channel)
+
+
 def unsubscribe_url(member_id: UUID, channel: ChannelName, topic: Topic | None) -> str:
     """Out of one topic on a channel, without a topic out of all of it (RFC 8058): `[member, channel, topic]`."""
     return _url("u", "unsubscribe", member_id.hex, channel, topic or "")

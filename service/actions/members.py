@@ -4,6 +4,7 @@ Whoever types an address into a form learns nothing about it and changes nothing
 whether we know it or not, and an address is asked to confirm once, ever (docs/decisions/0008-joining.md).
 """
 
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -25,7 +26,7 @@ from service.actions.new_members import LANGUAGES, ask, claim_question, new_memb
 from service.actions.new_members import welcome as welcome
 from service.db import reading, transaction
 from service.errors import DomainError, Invalid, LinkExpired, NotFound
-from service.models.gatherings import Circle, Openness
+from service.models.gatherings import Circle
 from service.models.members import Address, ChannelName, ConsentKind, Topic
 
 NAME_LENGTH = 80
@@ -40,6 +41,8 @@ class JoinRequest:
     email: str = ""
     topics: tuple[Topic, ...] = tuple(Topic)
     circle_id: UUID | None = None
+    invite_code: str = ""
+    """What opens a circle that people are only invited to."""
     time_zone: str = ""
     """An IANA name; "" is guessed from the number."""
     language: str = "en"
@@ -105,7 +108,8 @@ def _add(
         country=country,
         time_zone=request.time_zone,
         discreet=request.discreet,
-        circle_id=request.circle_id if _open(session, request.circle_id) else None,
+        circle_id=request.circle_id,
+        invited=_invited(session, request),
     )
     for channel in fresh:
         consent.record(
@@ -123,9 +127,10 @@ def _add(
             ask(session, member, channel)
 
 
-def _open(session: Session, circle_id: UUID | None) -> bool:
-    circle = session.get(Circle, circle_id) if circle_id else None
-    return circle is not None and circle.openness == Openness.OPEN and circle.closed_at is None
+def _invited(session: Session, request: JoinRequest) -> bool:
+    circle = session.get(Circle, request.circle_id) if request.circle_id else None
+    known = circle.invite_code if circle else None
+    return bool(known) and hmac.compare_digest(request.invite_code.strip().upper().encode(), str(known).encode())
 
 
 def _checked(

@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Mapping
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service import clock, config, db
 from service.actions import consent, contacts, ledger, member_links, outbox, zones
+from service.actions.belonging import places, telling
 from service.models.campaigns import Purpose
 from service.models.conversations import Message
-from service.models.gatherings import Circle, CircleMembership
+from service.models.gatherings import Circle
 from service.models.members import Address, ChannelName, ConfirmationAsked, Member, MemberState, Topic
 
 LANGUAGES = ("en", "es")
@@ -28,6 +28,7 @@ def new_member(
     discreet: bool = False,
     adult: bool = True,
     circle_id: UUID | None = None,
+    invited: bool = False,
 ) -> Member:
     """Add somebody who is not a member yet: PENDING, with nothing confirmed. The caller records the consent.
 
@@ -56,7 +57,7 @@ def new_member(
             consent.add_subscription(member, topic, channel)
     session.flush()
     if circle_id is not None:
-        join_circle(session, member, circle_id)
+        join_circle(session, member, circle_id, invited=invited)
     return member
 
 
@@ -103,26 +104,23 @@ def ask(session: Session, member: Member, channel: ChannelName) -> Message | Non
 
 
 def welcome(session: Session, member: Member, channel: ChannelName) -> Message:
-    """The first message after an address was confirmed; it says what comes, how often, and how to stop."""
+    """The first message after an address was confirmed: what comes, how often, and how to stop. After it comes what
+    they have not been told yet about their circle.
+    """
     address = member.address(channel)
     if address is not None:
         address.introduced_at = clock.now()
     per_week = config.current().weekly_cap if member.weekly_cap is None else member.weekly_cap
-    return outbox.say(session, member, "welcome", channel, Purpose.ANSWER, {"per_week": per_week})
+    said = outbox.say(session, member, "welcome", channel, Purpose.ANSWER, {"per_week": per_week})
+    telling.tell(session, member, channel)
+    return said
 
 
-def join_circle(session: Session, member: Member, circle_id: UUID) -> bool:
-    """Give the member a place in a circle; whether it is new. A closed or unknown circle is passed over."""
+def join_circle(
+    session: Session, member: Member, circle_id: UUID, *, invited: bool = False, chosen: bool = False
+) -> bool:
+    """Give the member a place in a circle, or one in its line (`places.enter`); whether they are in and were not."""
     circle = session.get(Circle, circle_id)
-    if circle is None or circle.closed_at is not None:
+    if circle is None:
         return False
-    place = session.scalar(
-        select(CircleMembership).where(CircleMembership.circle_id == circle_id, CircleMembership.member_id == member.id)
-    )
-    if place is None:
-        session.add(CircleMembership(circle_id=circle_id, member_id=member.id, joined_at=clock.now()))
-        return True
-    if place.left_at is not None:
-        place.left_at, place.joined_at = None, clock.now()
-        return True
-    return False
+    return places.enter(session, member, circle, invited=invited, chosen=chosen) == places.Came.IN

@@ -216,6 +216,24 @@ class Act(Base):
     undone_at: Mapped[datetime | None] = mapped_column(UTCTime)
 
 
+class Finding(Base):
+    """A FIND under way: which of its two questions is open in this conversation, and what the first one brought."""
+
+    __tablename__ = "findings"
+
+    conversation_id: Mapped[UUID] = mapped_column(
+        ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True
+    )
+    channel: Mapped[ChannelName] = mapped_column(State(ChannelName))
+    step: Mapped[str] = mapped_column(String(10))
+    language: Mapped[str] = mapped_column(String(10), default="en")
+    choices: Mapped[list[str]] = mapped_column(JSON, default=list)
+    """The themes behind the letters of the first question."""
+    theme: Mapped[str] = mapped_column(String(120), default="")
+    """One of the circles' own themes, never a member's words."""
+    asked_at: Mapped[datetime] = mapped_column(UTCTime)
+
+
 class Joining(Base):
     """Somebody who texted JOIN and has not yet said that they are 18 or over."""
 

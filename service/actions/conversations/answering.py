@@ -2,16 +2,18 @@
 is left goes to a person. Every automatic answer repeats what was understood (rule of conversation 8).
 """
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service import config
 from service.actions import consent, joining_by_text, members, understanding
+from service.actions.belonging import places
+from service.actions.belonging import talking as circle_talk
+from service.actions.checkins import lines
 from service.actions.conversations import duty, questions, solving, stopping, undo
 from service.actions.conversations.saying import Incoming, answer, did, said_lately, to_person
+from service.actions.finding import talking as find_talk
 from service.actions.tools import asking as tools_asking
 from service.actions.understanding import Intent, Rsvp
-from service.models import gatherings as g
 from service.models.conversations import Conversation
 from service.models.members import ChannelName, Member, MemberState, SubscriptionState
 
@@ -21,7 +23,7 @@ def respond(session: Session, incoming: Incoming) -> None:
     if not incoming.arrived.trusted:
         to_person(incoming)
         return
-    for step in (_keyword, _joins, _confirms, tools_asking.hear, solving.solve):
+    for step in (_keyword, circle_talk.hear, _joins, _confirms, find_talk.hear, tools_asking.hear, lines.hear, solving.solve):
         done = step(session, incoming)
         if done:
             did(incoming, done)
@@ -98,7 +100,10 @@ def _joins(session: Session, incoming: Incoming) -> str | None:
         conversation=_unknown(incoming),
     )  # fmt: skip
     if outcome == joining_by_text.TextJoin.ALREADY:
-        answer(session, incoming, "already_joined_neutral")
+        if not circle_talk.joined(session, incoming, words):
+            answer(session, incoming, "already_joined_neutral")
+    elif outcome in (joining_by_text.TextJoin.CLOSED, joining_by_text.TextJoin.INVITED_ONLY):
+        circle_talk.shut(session, incoming, words)
     elif outcome in (joining_by_text.TextJoin.PERSON, joining_by_text.TextJoin.COUNTRY):
         to_person(incoming)
     return "keyword JOIN"
@@ -111,8 +116,7 @@ def _as_join(session: Session, incoming: Incoming) -> str | None:
     word = incoming.arrived.words.strip().strip(".,!?\"'").upper()
     if not word or len(word) > 20 or " " in word:
         return None
-    known = session.scalar(select(g.Circle.keyword).where(g.Circle.keyword == word, g.Circle.closed_at.is_(None)))
-    return f"JOIN {known}" if known else None
+    return f"JOIN {word}" if places.by_word(session, word) else None
 
 
 def _unknown(incoming: Incoming) -> Conversation | None:

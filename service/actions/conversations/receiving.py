@@ -13,9 +13,11 @@ from sqlalchemy.orm import Session
 
 from service import clock, config, db, links
 from service.actions import contacts, understanding
+from service.actions.belonging import talking as circle_talk
 from service.actions.conversations import answering, media, phone_answers, questions, solving, stopping, store
 from service.actions.conversations.incoming import Arrived, Hold
 from service.actions.conversations.saying import Incoming, to_person
+from service.actions.finding import talking as find_talk
 from service.actions.outbox import conversation_of
 from service.actions.safety import answered_page, open_flags, raise_flag
 from service.actions.tools import asking as tools_asking
@@ -71,6 +73,8 @@ def _act(session: Session, incoming: Incoming) -> None:
     if not risky and tools_asking.stops_series(session, incoming):
         return
     unsure = read.weak_opt_out and read.keyword is None and incoming.arrived.held is None
+    # LEAVE KITCHEN is no stop, nor is "none of these" an answer to FIND that means one.
+    unsure = unsure and not circle_talk.leaving(session, incoming) and not find_talk.expects(session, incoming)
     if unsure and incoming.member is not None:
         stopping.pause_quietly(session, incoming, incoming.member)
     if risky or _person_first(session, incoming):

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 
 from service import clock
 from service.actions import consent, gatherings
+from service.actions.belonging import places
+from service.actions.checkins import undoing as checkins_undoing
 from service.actions.tools import undoing as tools_undoing
 from service.errors import Conflict, Invalid
 from service.models.campaigns import Delivery
@@ -116,7 +118,18 @@ def _topic(session: Session, member: Member, data: dict[str, Any]) -> str:
     return {"es": "tu cambio"}.get(member.language, "your change")
 
 
+def _circle_left(session: Session, member: Member, data: dict[str, Any]) -> str:
+    places.come_back(session, member, UUID(data["circle"]))
+    return {"es": "tu salida del círculo"}.get(member.language, "your leaving the circle")
+
+
+def _circle_joined(session: Session, member: Member, data: dict[str, Any]) -> str:
+    places.leave(session, member, UUID(data["circle"]))
+    return {"es": "tu entrada en el círculo"}.get(member.language, "your joining the circle")
+
+
 _UNDO = {
     "checkin": _checkin, "rsvp": _rsvp, "noted": _noted, "me_too": _me_too, "pause": _pause, "less": _less,
-    "topic": _topic, **tools_undoing.KINDS,
+    "topic": _topic, **tools_undoing.KINDS, **checkins_undoing.KINDS,
+    "circle_left": _circle_left, "circle_joined": _circle_joined,
 }  # fmt: skip

@@ -326,6 +326,9 @@ def upgrade() -> None:
         sa.Column("place", sa.String(length=200), nullable=False),
         sa.Column("online_url", sa.String(length=300), nullable=False),
         sa.Column("size", sa.Integer(), nullable=True),
+        sa.Column("most_members", sa.Integer(), nullable=True),
+        sa.Column("invite_code", sa.String(length=12), nullable=True),
+        sa.Column("digest_sent_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("openness", sa.String(24), nullable=False),
         sa.Column("coordinator_id", sa.Uuid(), nullable=True),
         sa.Column("on_hold", sa.Boolean(), nullable=False),
@@ -338,6 +341,7 @@ def upgrade() -> None:
             ondelete="SET NULL",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_circles")),
+        sa.UniqueConstraint("invite_code", name=op.f("uq_circles_invite_code")),
         sa.UniqueConstraint("keyword", name=op.f("uq_circles_keyword")),
         sa.UniqueConstraint("slug", name=op.f("uq_circles_slug")),
     )
@@ -569,6 +573,10 @@ def upgrade() -> None:
         sa.Column("member_id", sa.Uuid(), nullable=False),
         sa.Column("joined_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("left_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("welcomed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("digest", sa.Boolean(), nullable=False),
+        sa.Column("door_told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("anniversary_on", sa.Date(), nullable=True),
         sa.ForeignKeyConstraint(
             ["circle_id"], ["circles.id"], name=op.f("fk_circle_memberships_circle_id_circles"), ondelete="CASCADE"
         ),
@@ -579,6 +587,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("circle_id", "member_id", name=op.f("uq_circle_memberships_circle_id_member_id")),
     )
     with op.batch_alter_table("circle_memberships", schema=None) as batch_op:
+        batch_op.create_index("ix_circle_memberships_joined", ["joined_at"], unique=False)
         batch_op.create_index("ix_circle_memberships_member", ["member_id"], unique=False)
 
     op.create_table(
@@ -614,6 +623,23 @@ def upgrade() -> None:
     with op.batch_alter_table("conversation_tags", schema=None) as batch_op:
         batch_op.create_index("ix_conversation_tags_tag", ["tag_id", "conversation_id"], unique=False)
 
+    op.create_table(
+        "findings",
+        sa.Column("conversation_id", sa.Uuid(), nullable=False),
+        sa.Column("channel", sa.String(24), nullable=False),
+        sa.Column("step", sa.String(length=10), nullable=False),
+        sa.Column("language", sa.String(length=10), nullable=False),
+        sa.Column("choices", sa.JSON(), nullable=False),
+        sa.Column("theme", sa.String(length=120), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["conversation_id"],
+            ["conversations.id"],
+            name=op.f("fk_findings_conversation_id_conversations"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("conversation_id", name=op.f("pk_findings")),
+    )
     op.create_table(
         "group_sessions",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -697,6 +723,31 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("notes", schema=None) as batch_op:
         batch_op.create_index("ix_notes_conversation", ["conversation_id"], unique=False)
+
+    op.create_table(
+        "place_asks",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("circle_id", sa.Uuid(), nullable=False),
+        sa.Column("member_id", sa.Uuid(), nullable=False),
+        sa.Column("waits_for", sa.String(24), nullable=False),
+        sa.Column("state", sa.String(24), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("offered_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("settled_by", sa.Uuid(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["circle_id"], ["circles.id"], name=op.f("fk_place_asks_circle_id_circles"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["member_id"], ["members.id"], name=op.f("fk_place_asks_member_id_members"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_place_asks")),
+        sa.UniqueConstraint("circle_id", "member_id", name=op.f("uq_place_asks_circle_id_member_id")),
+    )
+    with op.batch_alter_table("place_asks", schema=None) as batch_op:
+        batch_op.create_index("ix_place_asks_line", ["circle_id", "state", "asked_at"], unique=False)
+        batch_op.create_index("ix_place_asks_member", ["member_id"], unique=False)
 
     op.create_table(
         "resonances",

@@ -1,0 +1,1 @@
+"""Finding a circle: two gentle questions and a match, the same by page, by text and by email."""
