@@ -112,6 +112,8 @@ def _stops(incoming: Incoming) -> bool:
     """Whether this asks us to stop: in words that we understand, or in any that the provider took for it."""
     if incoming.arrived.provider_answered == "STOP":
         return True  # from now on the provider lets nothing through, whatever we think
+    if incoming.read.keyword == "LESS":
+        return False  # less often is not a break: `answering` sees to it
     return incoming.read.intent == Intent.OPT_OUT and not incoming.message.automatic
 
 
