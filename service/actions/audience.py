@@ -244,15 +244,16 @@ def recipients(
     audience: Audience,
     channel: ChannelName,
     *extra: Any,
-    after: UUID | None = None,
-    upto: UUID | None = None,
+    after: Any = None,
+    upto: Any = None,
     shared: Sequence[bytes] | None = None,
 ) -> Select[Any]:
     """SELECT member id, address id (and `extra` columns of Member) of everybody who gets this on `channel`.
 
     Somebody who may be reached on two of the audience's channels gets it on the preferred one (a text where
     nothing is preferred), or on both if they chose both. Ordered by member id, so that it can be cut in pieces:
-    `after` begins behind that member, `upto` ends with that one. `shared` are the `shared_addresses`, if known.
+    `after` begins behind that member's id, `upto` ends with that one (or parameters that stand for them). `shared`
+    are the `shared_addresses`, if known.
     """
     statement, address, clauses = _reached(select(Member.id), Member, channel, audience)
     first = _first_at_the_address(address, channel, audience)

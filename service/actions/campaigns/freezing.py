@@ -2,12 +2,11 @@
 was killed goes on where it stopped.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, case, exists, func, literal, null, or_, select, update
+from sqlalchemy import ColumnElement, Uuid, bindparam, case, exists, func, literal, null, or_, select, update
 from sqlalchemy.orm import Session
 
 from service import clock, config, db, queue
@@ -85,35 +84,33 @@ def _freeze_channel(campaign: Campaign, channel: ChannelName) -> bool:
     """Freeze all who get it on a channel, piece by piece; False when told to stop."""
     audience = audiences.of_campaign(campaign)
     with db.reading() as session:
-        shared = audiences.shared_addresses(session, channel)
-        begun = session.scalar(select(exists().where(Delivery.campaign_id == campaign.id))) or False
+        insert_piece = _insert_piece(session, campaign, channel)
     size = PIECE if db.current().is_sqlite else PIECE_OF_MANY_WRITERS
-    after: UUID | None = None
+    after = UUID(int=0)
     while not queue.stopping.is_set():
         with db.transaction() as session:
             last: UUID | None = session.scalar(audiences.piece(audience, after, size))
             if last is None:
                 return True
-            _freeze_piece(session, campaign, channel, after, last, shared, begun)
+            session.connection().execute(insert_piece, {"after": after, "upto": last})
             queue.ring_after(session, f"drain_{QUEUE_OF[channel]}")
         breathe()
         after = last
     return False
 
 
-def _freeze_piece(
-    session: Session,
-    campaign: Campaign,
-    channel: ChannelName,
-    after: UUID | None,
-    last: UUID,
-    shared: Sequence[bytes] | None,
-    begun: bool,
-) -> None:
-    """One INSERT … SELECT of those behind `after`, up to `last`."""
-    audience = audiences.of_campaign(campaign)
+def _insert_piece(session: Session, campaign: Campaign, channel: ChannelName) -> Any:
+    """The INSERT … SELECT of those behind `:after`, up to `:upto`: made once, for there may be hundreds of pieces."""
+    after, upto = bindparam("after", type_=Uuid()), bindparam("upto", type_=Uuid())
+    shared = audiences.shared_addresses(session, channel)
     source = audiences.recipients(
-        audience, channel, Member.time_zone, Member.window_from, after=after, upto=last, shared=shared
+        audiences.of_campaign(campaign),
+        channel,
+        Member.time_zone,
+        Member.window_from,
+        after=after,
+        upto=upto,
+        shared=shared,
     ).subquery()
     member_id, address_id = source.c[0], source.c[1]
     now = clock.now()
@@ -136,12 +133,11 @@ def _freeze_piece(
     fixed = [literal(value, columns[name].type) if value is not None else null() for name, value in row.items()]
     moment = _due_at(session, campaign, source.c.time_zone, source.c.window_from)
     made = select(member_id, address_id, moment, *fixed).order_by(member_id)
-    if begun:
+    if session.scalar(select(exists().where(Delivery.campaign_id == campaign.id))):
         made = made.where(_no_copy_yet(campaign, member_id))
     # Into the table itself: for the ORM every new row would come back with its id.
     table: Any = Delivery.__table__
-    into = db.insert(table).from_select(["member_id", "address_id", "due_at", *row], made)
-    session.connection().execute(into.on_conflict_do_nothing())
+    return db.insert(table).from_select(["member_id", "address_id", "due_at", *row], made).on_conflict_do_nothing()
 
 
 def _no_copy_yet(campaign: Campaign, member_id: Any) -> ColumnElement[bool]:
