@@ -1,5 +1,6 @@
-"""Words are kept for CONVERSATION_DAYS, then blanked where they stand: that somebody wrote, when, and what was done about
-it stays; what they said does not. How far it has come is kept in the database, so each round looks at new ground only.
+"""Words are kept for CONVERSATION_DAYS, then blanked where they stand: that somebody wrote, when, and what was done
+about it stays; what they said does not. How far it has come is kept in the database, so each round looks at new ground
+only.
 """
 
 from datetime import datetime, timedelta
