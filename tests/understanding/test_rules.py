@@ -30,6 +30,8 @@ def found(pattern: str, words: str) -> bool:
         ("eat $", "i eat . now", "i eat now"),
         ("^ eat", "now . eat", "now eat"),
         ("eat it", "eat , it", "eat . it"),
+        ("eat {fruit}? {fruit}? now", "eat apple apple now", "eat apple apple apple now"),
+        ("eat (big? red?) (big? red?) now", "eat big red red now", "eat red red red now"),
         ("eat .. it", "eat all of it", "eat . it"),
     ],
 )

@@ -146,10 +146,34 @@ def _all(pieces: list[Piece]) -> Piece:
     needed = [piece.needs for piece in pieces if piece.needs is not None]
     words = frozenset[str]().union(*(piece.words for piece in pieces))
     return Piece(
-        "".join(piece.regex for piece in pieces),
+        _folded([piece.regex for piece in pieces]),
         min(needed, key=len) if needed else None,
         words,
     )
+
+
+def _folded(parts: list[str]) -> str:
+    """The parts in a row. Two like ones that may each be missing are written once: the class of little words, which
+    stands twice nearly everywhere, would otherwise fill the memory of every worker."""
+    folded: list[str] = []
+    for part in parts:
+        if folded and folded[-1] == part and _may_be_missing(part):
+            folded[-1] = part[:-1] + "{0,2}"
+        else:
+            folded.append(part)
+    return "".join(folded)
+
+
+def _may_be_missing(regex: str) -> bool:
+    """Whether it is one group with a question mark, and not several in a row."""
+    if not (regex.startswith("(?:") and regex.endswith(")?")):
+        return False
+    depth = 0
+    for at, sign in enumerate(regex[:-2]):
+        depth += (sign == "(") - (sign == ")")
+        if depth == 0 and at:
+            return False
+    return depth == 1
 
 
 def _any(pieces: list[Piece]) -> Piece:
