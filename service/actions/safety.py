@@ -288,7 +288,7 @@ def take_over(flag_id: UUID, coordinator_id: UUID) -> Flag:
 
 def may_clear(session: Session, flag: Flag, coordinator: Coordinator) -> bool:
     """Whether this person may say what came of it: who has it, who is on duty, and the leads; anybody while nobody has
-    it, who has it then (docs/decisions/0011-who-clears-a-flag.md).
+    it, who has it then (docs/decisions/0013-who-clears-a-flag.md).
     """
     if flag.acknowledged_by in (None, coordinator.id) or coordinator.role in (Role.ADMIN, Role.SAFEGUARDING):
         return True
