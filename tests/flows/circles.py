@@ -13,8 +13,10 @@ from service.models.members import Member
 NEW_YORK = ZoneInfo("America/New_York")
 
 
-def circle(name: str, keyword: str, theme: str = "", at: str = "2026-05-12T19:00", **more: Any) -> Circle:
-    """A circle on New York's clock with a meeting at that moment, and one each week for three weeks after it."""
+def circle(
+    name: str, keyword: str, theme: str = "", at: str = "2026-05-12T19:00", weeks: int = 4, **more: Any
+) -> Circle:
+    """A circle on New York's clock that meets at that moment and each week after it, `weeks` times."""
     starts = datetime.fromisoformat(at).replace(tzinfo=NEW_YORK)
     with db.transaction() as session:
         made = Circle(
@@ -24,7 +26,7 @@ def circle(name: str, keyword: str, theme: str = "", at: str = "2026-05-12T19:00
         )  # fmt: skip
         session.add(made)
         session.flush()
-        for week in range(4):
+        for week in range(weeks):
             begins = (starts + timedelta(weeks=week)).astimezone(ZoneInfo("UTC"))
             session.add(
                 GroupSession(
