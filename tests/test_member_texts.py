@@ -99,6 +99,10 @@ def context(language: str, country: str, **changes: Any) -> dict[str, Any]:
         "choices": "ansiedad, dormir, respirar" if spanish else "anxiety, sleep, breathing",
         "helped": True,
         "offers": [("A", "Siete tardes" if spanish else "Seven small evenings", 7)],
+        "tool": True,
+        "stretch": False,
+        "line": True,
+        "line_words": "Acuérdate del lago." if spanish else "Remember the lake; it passed.",
         "day": 2,
         "days": 7,
         "title": "Siete tardes" if spanish else "Seven small evenings",
@@ -303,6 +307,14 @@ def test_a_one_gets_a_person_and_the_local_line_and_no_tool() -> None:
         assert context(language, country)["when"] in text
         assert words["crisis_line"] in text
         assert not re.search(r"\btool\b|breath|try |herramienta|respira|prueba", text, re.I)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_third_hard_day_in_a_row_still_fits_two_segments(language: str) -> None:
+    for country in COUNTRIES:
+        text = rendered("sms", "checkin_2", language, country, stretch=True)
+        assert segments(text) <= 2, (country, len(text), text)
+        assert context(language, country)["when"] in text
 
 
 def test_the_scale_always_says_which_end_is_which() -> None:

@@ -7,6 +7,7 @@ from sqlalchemy import delete, select, update
 
 from service import clock, db, logs, queue
 from service.actions import campaigns, phones, safety, zones
+from service.actions.checkins import making
 from service.actions.conversations import forgetting, media, promises
 from service.actions.delivery import tally
 from service.actions.delivery.results import breathe
@@ -34,6 +35,7 @@ def run() -> dict[str, int]:
         "zones": zones.refresh,
         "fetched": campaigns.fetch_stranded,
         "silent": phones.give_up,
+        "rhythms": making.make_due,
         "series": series_cards.send_due,
         "finished": campaigns.finish_done,
         "forgotten": _forget_raw,

@@ -74,11 +74,12 @@ def _too_late(schedule: Schedule) -> str:
 def _first_moment(
     session: Session, schedule: Schedule, at: datetime | None, local: str | None, now: datetime
 ) -> datetime:
+    """When the first copy may leave: now, at `at`, or when the first member's clock shows `local`. Raises Invalid."""
     if schedule == Schedule.AT and at:
         return at
     if schedule == Schedule.LOCAL and local:
         try:
-            return min((zones.local_moment(z, local) for z in _zones_in_use(session)), default=now)
+            return min((zones.local_moment(z, local) for z in zones_in_use(session)), default=now)
         except ValueError:
             raise Invalid("Choose a day and an hour, such as 2026-11-30 and 18:30.", field="at") from None
     if schedule != Schedule.NOW:
@@ -86,7 +87,8 @@ def _first_moment(
     return now
 
 
-def _zones_in_use(session: Session) -> list[str]:
+def zones_in_use(session: Session) -> list[str]:
+    """The time zones that members live in."""
     return [z for z in session.scalars(select(Member.time_zone).distinct()) if z] or ["UTC"]
 
 

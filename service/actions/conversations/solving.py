@@ -7,7 +7,8 @@ from sqlalchemy.orm import Session
 
 from service import clock
 from service.actions import gatherings, understanding
-from service.actions.conversations import duty, questions, undo
+from service.actions.checkins import after
+from service.actions.conversations import questions, undo
 from service.actions.conversations.saying import Incoming, answer, to_person
 from service.actions.delivery import release
 from service.actions.understanding import Rsvp, Understanding
@@ -80,7 +81,7 @@ def _answered(session: Session, incoming: Incoming, asked: questions.Asked) -> N
 
 
 def _check_in(session: Session, incoming: Incoming, member: Member, asked: questions.Asked, score: int) -> str:
-    words = None if incoming.arrived.bare else incoming.arrived.words
+    words = after.besides(incoming.arrived.words)
     earlier = session.scalar(
         select(CheckIn).where(CheckIn.member_id == member.id, CheckIn.campaign_id == asked.campaign_id)
     )
@@ -97,8 +98,9 @@ def _check_in(session: Session, incoming: Incoming, member: Member, asked: quest
     _answered(session, incoming, asked)
     if score <= 2:
         to_person(incoming)  # a low score is put before a person the same day
-    extra = {"when": duty.when_words(session, member)} if score == 1 else {}
-    answer(session, incoming, f"checkin_{score}", extra)
+    told = after.extras(session, member, score)
+    answer(session, incoming, f"checkin_{score}", told)
+    after.follow(session, incoming, member, score, told)
     return f"checkin {score}"
 
 

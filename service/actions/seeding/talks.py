@@ -170,7 +170,7 @@ def _facts(ground: Ground, line: Row, member: Member) -> dict[str, Any]:
         words = gatherings.session_words(ground.meetings[line["session"]], member)
         facts |= {"session_when": words.when, "session_name": "" if member.discreet else words.name}
     extras: dict[str, Any] = line.get("extras", {})
-    return facts | extras
+    return facts | {"tool": True, "stretch": False, "line": False} | extras
 
 
 def _message(
