@@ -41,7 +41,7 @@ def read_request(text: Text) -> Request:
     kept = [hit for hit in book.books["keep"].hits(words) if not is_negated(words[: hit.start].rstrip() + " ")]
     hits = [hit for hit in hits if not any(keep.start <= hit.start and hit.end <= keep.end for keep in kept)]
     said_alone = alone.intersection(part.strip(" ,") for part in re.split("[.?]", words))
-    if hits and not said_alone and weights.scores(words, "stop")[0] < weights.DOUBTED_STOP:
+    if hits and not said_alone and weights.scores(_sentence(words, hits[0]), "stop")[0] < weights.DOUBTED_STOP:
         return Request(weak=True, reasons=tuple(dict.fromkeys(f"{hit.rule.name} (in doubt)" for hit in hits)))
     if hits:
         first = hits[0]
@@ -49,6 +49,13 @@ def read_request(text: Text) -> Request:
         names = tuple(dict.fromkeys(hit.rule.name for hit in hits))
         return Request(Intent.OPT_OUT, Scope(first.rule.label), topic, reasons=names)
     return _by_weight(words, book.books["asks"].first(words), bool(kept))
+
+
+def _sentence(words: str, hit: Hit) -> str:
+    """The sentence of a hit: sorrow in the next one must not weigh against a stop."""
+    start = max(words.rfind(". ", 0, hit.start), words.rfind("? ", 0, hit.start)) + 1
+    ends = [end for end in (words.find(" . ", hit.end - 1), words.find(" ? ", hit.end - 1)) if end >= 0]
+    return words[start : min(ends, default=len(words)) + 1]
 
 
 def _by_weight(words: str, asks: Hit | None, kept: bool) -> Request:
