@@ -22,6 +22,7 @@ from service.models.staff import Coordinator
 WEEKDAYS = {"MO": "Monday", "TU": "Tuesday", "WE": "Wednesday", "TH": "Thursday", "FR": "Friday", "SA": "Saturday",
             "SU": "Sunday"}  # fmt: skip
 LARGEST = 500
+NOT_SLUGS = frozenset(["find"])
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _KEYWORD = re.compile(r"[A-Z0-9]{3,20}")
 _HOUR = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
@@ -44,6 +45,8 @@ class CircleDetails:
     place: str = ""
     online_url: str = ""
     size: int | None = None
+    most_members: int | None = None
+    """How many may belong; whoever asks after that stands in line. None: no limit."""
     openness: Openness = Openness.OPEN
     coordinator_id: UUID | None = None
 
@@ -98,6 +101,8 @@ def _check(details: CircleDetails) -> None:
         raise Invalid("Give the circle a name.", field="name")
     if not _SLUG.fullmatch(details.slug):
         raise Invalid("Use small letters, digits and hyphens, such as kitchen-table.", field="slug")
+    if details.slug in NOT_SLUGS:
+        raise Invalid("Another page has this address. Choose another one.", field="slug")
     check_keyword(details.keyword)
     if not zones.valid(details.time_zone):
         raise Invalid("Choose a time zone from the list.", field="time_zone")
@@ -107,6 +112,8 @@ def _check(details: CircleDetails) -> None:
         raise Invalid("Between 5 and 600 minutes.", field="minutes")
     if details.size is not None and not 1 <= details.size <= LARGEST:
         raise Invalid(f"Between 1 and {LARGEST} seats, or leave it empty for no limit.", field="size")
+    if details.most_members is not None and not 1 <= details.most_members <= LARGEST:
+        raise Invalid(f"Between 1 and {LARGEST} members, or leave it empty for no limit.", field="most_members")
     check_rule(details.rrule)
     check_url(details.online_url)
 

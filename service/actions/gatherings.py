@@ -18,7 +18,7 @@ from service.actions.delivery.claims import release
 from service.db import reading, transaction
 from service.errors import Conflict, Invalid, NotFound
 from service.models.campaigns import Campaign, Delivery
-from service.models.gatherings import Circle, GroupSession, Invitation, Openness, Rsvp, SessionState
+from service.models.gatherings import Circle, GroupSession, Invitation, Rsvp, SessionState
 from service.models.members import Member, MemberState
 
 SEAT = (Rsvp.YES,)
@@ -121,12 +121,6 @@ def _invited(session: Session, session_id: UUID, member_id: UUID) -> tuple[Membe
     if member is None or group_session is None or member.state in (MemberState.DIED, MemberState.ERASED):
         raise NotFound("This invitation is no longer there.")
     return member, group_session
-
-
-def open_circles(session: Session) -> list[Circle]:
-    """Circles that strangers may read about, by name: not those that one is only invited to."""
-    found = select(Circle).where(Circle.closed_at.is_(None), Circle.openness != Openness.INVITE)
-    return list(session.scalars(found.order_by(Circle.name)))
 
 
 def invitation_of(session: Session, session_id: UUID, member_id: UUID) -> Invitation:

@@ -8,12 +8,12 @@ from uuid import UUID
 from flask import Blueprint, g, render_template
 from flask.typing import ResponseReturnValue
 
-from service import clock, config, db, links
-from service.actions import crisis, gatherings
+from service import clock, db, links
+from service.actions import crisis
+from service.actions.finding import matching
 from service.errors import NotFound
 from service.models.content import Story, StoryState
-from service.models.gatherings import Circle, GroupSession
-from service.web import languages, public_held, public_join, public_rsvp, public_settings
+from service.web import languages, public_circles, public_held, public_join, public_mine, public_rsvp, public_settings
 from service.web.security import csrf
 
 bp = Blueprint("public", __name__)
@@ -29,28 +29,8 @@ def _crisis() -> dict[str, object]:
 def home() -> ResponseReturnValue:
     """What this is, and the way in."""
     with db.reading() as session:
-        some = bool(gatherings.open_circles(session))
+        some = bool(matching.open_circles(session))
     return render_template("public/home.html", circles=some)
-
-
-@bp.get("/circles")
-def circles() -> ResponseReturnValue:
-    """The circles that can be joined."""
-    with db.reading() as session:
-        found = [(circle, gatherings.next_session(session, circle)) for circle in gatherings.open_circles(session)]
-    return render_template("public/circles.html", found=found)
-
-
-@bp.get("/circles/<slug>")
-def circle(slug: str) -> ResponseReturnValue:
-    """One circle."""
-    with db.reading() as session:
-        found: Circle | None = next((c for c in gatherings.open_circles(session) if c.slug == slug), None)
-        if found is None:
-            raise NotFound("There is no open circle of this name.")
-        upcoming: GroupSession | None = gatherings.next_session(session, found)
-    number = config.current().twilio_from
-    return render_template("public/circle.html", circle=found, upcoming=upcoming, number=number)
 
 
 @bp.get("/privacy")
@@ -82,6 +62,10 @@ def _may_be_read(story: Story) -> bool:
 
 
 for _rule, _view, _methods in (
+    ("/circles", public_circles.circles, ["GET"]),
+    ("/circles/find", public_circles.find, ["GET"]),
+    ("/circles/<slug>", public_circles.circle, ["GET"]),
+    ("/my/<token>", public_mine.mine, ["GET", "POST"]),
     ("/join", public_join.join, ["GET", "POST"]),
     ("/join/thanks", public_join.thanks, ["GET"]),
     ("/c/<token>", public_join.confirm, ["GET", "POST"]),

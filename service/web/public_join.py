@@ -8,12 +8,11 @@ from flask import g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
-from service import config, db
-from service.actions import consent_wording, contacts, gatherings, member_links, members
+from service import config
+from service.actions import consent_wording, contacts, member_links, members
 from service.errors import Invalid, TooMany
-from service.models.gatherings import Circle, Openness
 from service.models.members import ChannelName, Topic
-from service.web import languages, public_words
+from service.web import languages, public_circles, public_words
 from service.web.limits import client_network
 
 
@@ -64,7 +63,8 @@ def _request_of(form: Mapping[str, str]) -> members.JoinRequest:
         phone=form.get("phone", ""),
         email=form.get("email", ""),
         topics=tuple(t for t in Topic if t in several.getlist("topics")),
-        circle_id=_circle_id(form.get("circle", "")),
+        circle_id=_circle_id(form.get("circle", ""), form.get("code", "")),
+        invite_code=form.get("code", ""),
         time_zone=form.get("time_zone", ""),
         language=form.get("language", "en"),
         country=form.get("country", ""),
@@ -78,13 +78,8 @@ def _request_of(form: Mapping[str, str]) -> members.JoinRequest:
     )
 
 
-def _circle_id(slug: str) -> UUID | None:
-    with db.reading() as session:
-        return next((c.id for c in _choosable(gatherings.open_circles(session)) if c.slug == slug), None)
-
-
-def _choosable(circles: list[Circle]) -> list[Circle]:
-    return [c for c in circles if c.openness == Openness.OPEN]
+def _circle_id(slug: str, code: str) -> UUID | None:
+    return next((s.circle.id for s in public_circles.choosable(slug, code) if s.circle.slug == slug), None)
 
 
 def _defaults() -> MultiDict[str, str]:
@@ -93,12 +88,12 @@ def _defaults() -> MultiDict[str, str]:
     values["country"] = config.current().default_country
     values["language"] = languages.language()
     values["circle"] = request.args.get("circle", "")
+    values["code"] = request.args.get("code", "")
     return values
 
 
 def _form(values: MultiDict[str, str], errors: Mapping[str, str], status: int) -> ResponseReturnValue:
-    with db.reading() as session:
-        circles = _choosable(gatherings.open_circles(session))
+    circles = public_circles.choosable(values.get("circle", ""), values.get("code", ""))
     g.private = True  # what was typed is not kept by the browser of a shared computer
     page = render_template(
         "public/join.html",
@@ -109,6 +104,7 @@ def _form(values: MultiDict[str, str], errors: Mapping[str, str], status: int) -
         countries=public_words.countries(),
         time_zones=public_words.time_zones(),
         circles=circles,
+        room=public_circles.room_words,
         wordings=_wordings(values),
         by_text="sms" in config.current().enabled_channels,
         by_email="email" in config.current().enabled_channels,

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from service import clock, db
 from service.actions import gatherings
+from service.actions.finding import matching
 from service.actions.new_members import new_member
 from service.errors import Conflict, Invalid
 from service.models.gatherings import Circle, GroupSession, Invitation, Openness, Rsvp, SessionState
@@ -124,4 +125,4 @@ def test_circles_for_invited_people_only_are_not_listed(database: db.Database) -
         circle(session, name="Ask first", slug="ask", keyword="ASK", openness=Openness.ASK)
         circle(session, name="Private", slug="private", keyword="PRIVATE", openness=Openness.INVITE)
         circle(session, name="Closed", slug="closed", keyword="CLOSED", closed_at=OCTOBER)
-        assert [c.name for c in gatherings.open_circles(session)] == ["Ask first", "Tuesday Evening"]
+        assert [s.circle.name for s in matching.open_circles(session)] == ["Ask first", "Tuesday Evening"]

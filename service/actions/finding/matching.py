@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -70,6 +71,25 @@ def shown(session: Session, circles: Sequence[Circle]) -> list[Shown]:
         )
         for circle in circles
     ]
+
+
+def meetings(session: Session, circle_ids: Collection[UUID], each: int = 3) -> dict[UUID, list[GroupSession]]:
+    """circle → its next meetings, soonest first; one query for all of them."""
+    place = func.row_number().over(partition_by=GroupSession.circle_id, order_by=GroupSession.starts_at).label("place")
+    coming = (
+        select(GroupSession.id, place)
+        .where(
+            GroupSession.circle_id.in_(circle_ids),
+            GroupSession.state == SessionState.PLANNED,
+            GroupSession.ends_at > clock.now(),
+        )
+        .subquery()
+    )
+    found: dict[UUID, list[GroupSession]] = {}
+    next_ones = select(GroupSession).join(coming, coming.c.id == GroupSession.id).where(coming.c.place <= each)
+    for meeting in session.scalars(next_ones.order_by(GroupSession.starts_at)):
+        found.setdefault(meeting.circle_id, []).append(meeting)
+    return found
 
 
 def themes(circles: Sequence[Shown], language: str = "") -> list[str]:

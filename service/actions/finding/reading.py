@@ -10,7 +10,7 @@ from typing import Any
 
 DAYS = ("mo", "tu", "we", "th", "fr", "sa", "su")
 HOURS = ("morning", "afternoon", "evening")
-NOON, EVENING = 12, 17
+DAWN, NOON, EVENING = 5, 12, 17
 STEM = 4
 """From so many letters on, a word of the table stands for longer ones that begin with it."""
 _HOUR = re.compile(r"\b(\d{1,2})(?:[:.]\d{2})?\s?(am|pm|h)?\b")
@@ -91,8 +91,8 @@ def _of_hour(hour: int, half: str) -> set[str]:
 
 
 def time_of_day(hour: int) -> str:
-    """`morning`, `afternoon` or `evening` for an hour of 0 to 23."""
-    return "morning" if hour < NOON else "afternoon" if hour < EVENING else "evening"
+    """`morning`, `afternoon` or `evening` for an hour of 0 to 23; the small hours belong to the evening before."""
+    return "morning" if DAWN <= hour < NOON else "afternoon" if NOON <= hour < EVENING else "evening"
 
 
 def suits(weekday: int, hour: int, wanted: Iterable[str]) -> bool:

@@ -51,7 +51,8 @@ class CircleForm(HearthForm):
     time_zone = SelectField("Time zone", choices=public_words.time_zones)
     place = StringField("Place", [Length(max=200)])
     online_url = StringField("Link for joining online", [Length(max=300)])
-    size = IntegerField("Seats", [Maybe()])
+    size = IntegerField("Seats at a session", [Maybe()])
+    most_members = IntegerField("Members at most", [Maybe()])
     openness = SelectField("Who may join", choices=OPENNESS)
     coordinator_id = SelectField("Coordinator", choices=[])
 
@@ -174,6 +175,7 @@ def _details(form: CircleForm) -> CircleDetails:
         place=form.place.data,
         online_url=form.online_url.data,
         size=form.size.data,
+        most_members=form.most_members.data,
         openness=Openness(form.openness.data),
         coordinator_id=UUID(form.coordinator_id.data) if form.coordinator_id.data else None,
     )
