@@ -11,8 +11,9 @@ from sqlalchemy import ColumnElement, and_, case, func, select
 from sqlalchemy.orm import Session
 
 from service import clock
-from service.actions import access
+from service.actions import access, tools
 from service.actions.delivery import budget, unsettled
+from service.models.content import Tool
 from service.models.conversations import CheckIn, Conversation, ConversationState, Flag, RiskTier
 from service.models.gatherings import Circle, GroupSession, Invitation, Rsvp, SessionState
 from service.models.members import Member, MemberState
@@ -112,6 +113,11 @@ def newcomers(session: Session, coordinator: Coordinator) -> Waiting:
 def budgets(session: Session, coordinator: Coordinator) -> Sequence[budget.Standing]:
     """Countries whose texts wait, or soon will: the month's budget is used. For those who see every campaign."""
     return budget.warnings(session) if access.sees_everything(coordinator) else []
+
+
+def cards_to_read(session: Session, coordinator: Coordinator) -> list[Tool]:
+    """Tools past their day, or soon: somebody has to read them again. For those who look after them."""
+    return tools.expiring(session)[:MOST] if access.sees_everything(coordinator) else []
 
 
 def unknown(session: Session, coordinator: Coordinator) -> int:

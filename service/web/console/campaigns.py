@@ -16,7 +16,7 @@ from service.models.campaigns import Campaign, CampaignState
 from service.models.content import Story, Tool
 from service.models.gatherings import Circle, GroupSession
 from service.web.auth import me, signed_in
-from service.web.console import campaign_compose, campaign_send
+from service.web.console import campaign_compose, campaign_send, rhythms
 from service.web.console import campaign_words as words
 from service.web.console.campaign_compose import mine
 
@@ -175,3 +175,11 @@ for _rule, _view, _method in (
     ("/<uuid:campaign_id>/review", campaign_send.send, "POST"),
 ):
     bp.add_url_rule(_rule, view_func=_view, methods=[_method])
+RHYTHMS: tuple[tuple[str, str, Any, list[str]], ...] = (
+    ("/rhythms", "rhythms", rhythms.listed, ["GET"]),
+    ("/rhythms/new", "new_rhythm", rhythms.new, ["GET", "POST"]),
+    ("/rhythms/<uuid:rhythm_id>", "edit_rhythm", rhythms.edit, ["GET", "POST"]),
+    ("/rhythms/<uuid:rhythm_id>/<any(pause, resume, end):what>", "act_on_rhythm", rhythms.act, ["POST"]),
+)
+for _path, _name, _page, _ways in RHYTHMS:
+    bp.add_url_rule(_path, _name, view_func=_page, methods=_ways)

@@ -1,6 +1,7 @@
 """Hope stories: the list, one story with its checks and its way to others, and the form. Tools are in `tools`."""
 
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -20,7 +21,7 @@ from service.models.content import Attribution, Story, StoryState
 from service.models.members import Member
 from service.models.staff import Coordinator
 from service.web.auth import me, role, signed_in
-from service.web.console import tools
+from service.web.console import tool_series, tools
 from service.web.forms import HearthForm, put_error
 
 bp = Blueprint("stories", __name__, url_prefix="/console/stories")
@@ -268,5 +269,14 @@ for _rule, _view, _methods in (
     ("/tools", tools.tools, ["GET"]),
     ("/tools/new", tools.new_tool, ["GET", "POST"]),
     ("/tools/<uuid:tool_id>", tools.edit_tool, ["GET", "POST"]),
+    ("/tools/<uuid:tool_id>/retired", tools.retire_tool, ["POST"]),
 ):
     bp.add_url_rule(_rule, view_func=_view, methods=_methods)
+SERIES: tuple[tuple[str, str, Any, list[str]], ...] = (
+    ("/series", "series", tool_series.listed, ["GET"]),
+    ("/series/new", "new_series", tool_series.new, ["GET", "POST"]),
+    ("/series/<uuid:series_id>", "edit_series", tool_series.edit, ["GET", "POST"]),
+    ("/series/<uuid:series_id>/retired", "retire_series", tool_series.retire, ["POST"]),
+)
+for _path, _name, _page, _ways in SERIES:
+    bp.add_url_rule(_path, _name, view_func=_page, methods=_ways)

@@ -41,7 +41,7 @@ def index() -> ResponseReturnValue:
             on_duty=safety.on_duty_now(session, now), gap=campaigns.rota_gap(session, now, now + ROTA_AHEAD),
             mood=_weeks(session), floor=glance.FLOOR,
             budgets=budgets, unknown=unknown, may_set=person.role == Role.ADMIN,
-            promised=promised, today=promises.today(person),
+            promised=promised, today=promises.today(person), cards=glance.cards_to_read(session, person),
             calm=not (concerns or replies.count or low or unknown or promised),
         )  # fmt: skip
 

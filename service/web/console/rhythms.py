@@ -1,0 +1,146 @@
+"""Check-ins with a rhythm: the list with the days to come, the form, and pausing, taking up again, ending."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from flask import flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from wtforms import DateField, IntegerField, SelectField, StringField, TextAreaField
+from wtforms.validators import InputRequired, Length, NumberRange
+from wtforms.validators import Optional as Maybe
+
+from service import clock, config, db
+from service.actions import access, campaigns
+from service.actions.campaigns import choosing
+from service.actions.checkins import rhythms as actions
+from service.actions.checkins.rhythms import RhythmDetails
+from service.errors import DomainError
+from service.models.campaigns import CampaignKind
+from service.models.checkins import Every, Rhythm
+from service.models.members import ChannelName
+from service.web.auth import me, signed_in
+from service.web.forms import HearthForm, put_error
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+EVERY = [
+    (Every.WEEK.value, "Every week"),
+    (Every.TWO_WEEKS.value, "Every second week"),
+    (Every.MONTH.value, "Every month"),
+]
+PLACES = [(channel, language) for channel in ChannelName for language in ("en", "es")]
+
+
+class RhythmForm(HearthForm):
+    """A rhythm; days of the week and channels are boxes beside it."""
+
+    name = StringField("Name", [InputRequired("Give it a name."), Length(max=80)])
+    circle_id = SelectField("Who is asked", choices=[])
+    every = SelectField("How often", choices=EVERY)
+    month_day = IntegerField("Day of the month", [Maybe(), NumberRange(1, 28, "Choose a day from 1 to 28.")])
+    local_time = StringField("At", [InputRequired("Type the hour like 11:00.")])
+    starts_on = DateField("From", [Maybe()])
+    sms_en_body = TextAreaField("Text in English")
+    sms_es_body = TextAreaField("Text in Spanish")
+    email_en_subject = StringField("Subject in English", [Length(max=200)])
+    email_en_body = TextAreaField("Email in English")
+    email_es_subject = StringField("Subject in Spanish", [Length(max=200)])
+    email_es_body = TextAreaField("Email in Spanish")
+
+
+@signed_in
+def listed() -> ResponseReturnValue:
+    """The rhythms, the next first."""
+    with db.reading() as session:
+        rows = actions.listed(session, me())
+    return render_template("console/campaigns/rhythms.html", rows=rows, said=said)
+
+
+def said(rhythm: Rhythm) -> str:
+    """`Every second week on Tuesday and Friday, 11:00`."""
+    often = dict(EVERY)[rhythm.every.value]
+    if rhythm.every == Every.MONTH:
+        return f"{often} on day {rhythm.month_day}, {rhythm.local_time}"
+    names = [WEEKDAYS[int(day)] for day in rhythm.days.split(",") if day]
+    together = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return f"{often} on {together}, {rhythm.local_time}"
+
+
+@signed_in
+def new() -> ResponseReturnValue:
+    """Set one up."""
+    usual: dict[str, Any] = {"name": "How are you today?", "local_time": "11:00", "starts_on": clock.now().date()}
+    for channel, language in PLACES:
+        subject, body = campaigns.starter(CampaignKind.CHECKIN, channel, language)
+        usual |= {f"{channel}_{language}_subject": subject, f"{channel}_{language}_body": body}
+    channels = list(config.current().enabled_channels)
+    return _form(None, RhythmForm(data=None if request.method == "POST" else usual), ["1"], channels)
+
+
+@signed_in
+def edit(rhythm_id: UUID) -> ResponseReturnValue:
+    """Change one: it counts from the next that has not been made."""
+    with db.reading() as session:
+        found = actions.get(session, me(), rhythm_id)
+    typed: dict[str, Any] = {name: getattr(found, name) for name in ("name", "month_day", "local_time", "starts_on")}
+    typed |= {"every": found.every.value, "circle_id": str(found.circle_id or "")}
+    for content in found.contents:
+        place = f"{content['channel']}_{content['language']}"
+        typed |= {f"{place}_subject": content["subject"], f"{place}_body": content["body"]}
+    form = RhythmForm(data=None if request.method == "POST" else typed)
+    return _form(found, form, found.days.split(","), found.channels.split(","))
+
+
+@signed_in
+def act(rhythm_id: UUID, what: str) -> ResponseReturnValue:
+    """Pause, take up again, end."""
+    acts = {"pause": actions.pause, "resume": actions.resume, "end": actions.end}
+    done = {
+        "pause": "It rests. What is on its way already goes on; pause that on its own page.",
+        "resume": "It goes on, from its next day.",
+        "end": "Ended. What was answered stays with the members.",
+    }
+    acts[what](rhythm_id, me())
+    flash(done[what], "good")
+    return redirect(url_for("campaigns.rhythms"))
+
+
+def _form(found: Rhythm | None, form: RhythmForm, days: Sequence[str], channels: Sequence[str]) -> ResponseReturnValue:
+    with db.reading() as session:
+        circles = [(str(circle.id), circle.name) for circle in choosing.circles(session, me())]
+    everybody = [("", "Everybody who has check-ins on")] if access.sees_everything(me()) else []
+    form.circle_id.choices = everybody + circles
+    errors: dict[str, str] = {}
+    if form.is_submitted():
+        days, channels = request.form.getlist("days"), request.form.getlist("channels")
+    if form.validate_on_submit():
+        try:
+            actions.save(found.id if found else None, me(), _details(form, days, channels))
+        except DomainError as error:
+            if error.field in ("days", "channels"):
+                errors[error.field] = error.message
+            else:
+                put_error(form, error)
+        else:
+            flash("Saved. The days to come are below; each becomes a campaign a few hours before.", "good")
+            return redirect(url_for("campaigns.rhythms"))
+    page = render_template(
+        "console/campaigns/edit_rhythm.html", form=form, rhythm=found, days=days, channels=channels, errors=errors,
+        weekdays=list(enumerate(WEEKDAYS)), enabled=list(config.current().enabled_channels),
+    )  # fmt: skip
+    return page, 422 if form.is_submitted() else 200
+
+
+def _details(form: RhythmForm, days: Sequence[str], channels: Sequence[str]) -> RhythmDetails:
+    contents = []
+    for channel, language in PLACES:
+        body = form[f"{channel}_{language}_body"].data or ""
+        subject = form[f"{channel}_{language}_subject"].data or "" if channel == ChannelName.EMAIL else ""
+        if channel in channels and (body.strip() or subject.strip()):
+            contents.append({"channel": str(channel), "language": language, "subject": subject, "body": body.strip()})
+    return RhythmDetails(
+        name=form.name.data, every=Every(form.every.data), local_time=form.local_time.data,
+        channels=tuple(c for c in ChannelName if c in channels), contents=tuple(contents),
+        days=tuple(int(day) for day in days if day in "0123456"), month_day=form.month_day.data,
+        starts_on=form.starts_on.data, circle_id=UUID(form.circle_id.data) if form.circle_id.data else None,
+    )  # fmt: skip

@@ -1,0 +1,151 @@
+"""The coordinators' pages of tools and series, and of check-ins with a rhythm."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from service import clock, db
+from service.actions import tools
+from service.actions.checkins import making
+from service.models.campaigns import Campaign
+from service.models.checkins import Rhythm
+from service.models.content import Tool
+from service.models.tools import ToolSeries
+from tests.flows.world import add_circle, add_member
+from tests.web import desk
+from tests.web.conftest import Enter
+from tests.web.desk import ANA
+from tests.web.pages import submit
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+NEW = "/console/stories/tools/new"
+RHYTHM: dict[str, Any] = {
+    "name": "How are you?", "circle_id": "", "every": "week", "days": ["1", "4"], "local_time": "11:00",
+    "channels": ["sms"], "sms_en_body": "How are you today?", "month_day": "", "starts_on": "",
+}  # fmt: skip
+
+
+def card(**more: Any) -> dict[str, object]:
+    day = (clock.now().date() + timedelta(days=90)).isoformat()
+    return {
+        "title": "Long breath", "topics": "anxiety, sleep", "language": "en", "body_sms": "In, out.",
+        "body_email": "In, and out again.", "owner": "Safia", "source": "our own", "review_by": day,
+    } | more  # fmt: skip
+
+
+def one(model: Any) -> Any:
+    with db.reading() as session:
+        return session.scalars(select(model)).one()
+
+
+def test_a_card_is_looked_at_before_it_is_saved(console: FlaskClient) -> None:
+    seen = submit(console, NEW, card(do="preview"))
+    assert seen.status_code == 200
+    assert "Anxiety: In, out. Did it help? Reply HELPED or NOT REALLY" in seen.text
+    assert "1 segment" in seen.text
+    dear = submit(console, NEW, card(do="preview", body_sms="In… out. " * 30))
+    assert "dearer because of …" in dear.text
+    with db.reading() as session:
+        assert session.scalars(select(Tool)).all() == []
+    assert submit(console, NEW, card()).status_code == 302
+    assert "As it arrives" in console.get(f"/console/stories/tools/{one(Tool).id}").text
+
+
+def test_a_card_is_retired_and_brought_back(console: FlaskClient, enter: Enter) -> None:
+    submit(console, NEW, card())
+    where = f"/console/stories/tools/{one(Tool).id}"
+    assert submit(console, where, {"retired": "1"}, to=f"{where}/retired").status_code == 302
+    assert "Long breath" not in console.get("/console/stories/tools").text
+    assert "Long breath" in console.get("/console/stories/tools?shelf=retired").text
+    assert "sent to nobody" in console.get(where).text
+    submit(console, where, {"retired": "0"}, to=f"{where}/retired")
+    assert "Long breath" in console.get("/console/stories/tools").text
+    other = enter("circle_coordinator")
+    assert submit(other, "/console/you", {"retired": "1"}, to=f"{where}/retired").status_code == 403
+
+
+def test_the_list_tells_how_cards_stand_and_today_what_has_to_be_read(console: FlaskClient) -> None:
+    submit(console, NEW, card())
+    ana = add_member("Ana", ANA)
+    assert "no answers yet" in console.get("/console/stories/tools").text
+    with db.transaction() as session:
+        tools.note(session, one(Tool).id, ana.id, True)
+    assert "1 of 1" in console.get("/console/stories/tools").text
+    assert "Tools to read again" not in console.get("/console/today/").text
+    desk.change(Tool, one(Tool).id, review_by=clock.now().date() + timedelta(days=3))
+    assert "Tools to read again" in console.get("/console/today/").text
+    desk.change(Tool, one(Tool).id, review_by=date(2020, 1, 1))
+    assert "not sent" in console.get("/console/today/").text
+
+
+def test_a_series_is_made_of_cards(console: FlaskClient) -> None:
+    for title in ("First", "Second", "Third"):
+        submit(console, NEW, card(title=title))
+    submit(console, NEW, card(title="Primera", language="es"))
+    with db.reading() as session:
+        ids = {tool.title: str(tool.id) for tool in session.scalars(select(Tool))}
+    new = "/console/stories/series/new"
+    typed = {"title": "Small evenings", "language": "en", "local_time": "18:00", "owner": "Safia"}
+    few = submit(console, new, typed | {"card": [ids["First"], ""]})
+    assert few.status_code == 422
+    assert "two days at least" in few.text
+    mixed = submit(console, new, typed | {"card": [ids["First"], ids["Primera"]]})
+    assert "in the language of the series" in mixed.text
+    assert "like 18:00" in submit(console, new, typed | {"local_time": "6pm", "card": list(ids.values())[:2]}).text
+    assert submit(console, new, typed | {"card": [ids["Second"], ids["First"], ""]}).status_code == 302
+    page = console.get("/console/stories/series").text
+    assert "Small evenings" in page
+    where = f"/console/stories/series/{one(ToolSeries).id}"
+    assert "selected>Second" in console.get(where).text.replace('selected=""', "selected")
+    submit(console, where, {"retired": "1"}, to=f"{where}/retired")
+    assert "not offered" in console.get("/console/stories/series").text
+
+
+def test_a_rhythm_is_set_up_with_words_ready_and_shows_its_days(console: FlaskClient) -> None:
+    add_member("Ana", ANA)
+    begun = console.get("/console/campaigns/rhythms/new").text
+    assert "How are you" in begun  # words that can be sent as they are
+    wrong = submit(console, "/console/campaigns/rhythms/new", RHYTHM | {"days": [], "sms_en_body": "Mine"})
+    assert wrong.status_code == 422
+    assert "Choose at least one day of the week." in wrong.text
+    assert "Mine" in wrong.text  # nothing typed is lost
+    unknown = submit(console, "/console/campaigns/rhythms/new", RHYTHM | {"sms_en_body": "Hi {{ frist_name }}"})
+    assert unknown.status_code == 422
+    assert submit(console, "/console/campaigns/rhythms/new", RHYTHM).status_code == 302
+    page = console.get("/console/campaigns/rhythms").text
+    assert "Every week on Tuesday and Friday, 11:00" in page
+    with clock.frozen_at((clock.now() + timedelta(days=8)).replace(hour=14)):
+        making.make_due()
+    made = one(Rhythm)
+    where = f"/console/campaigns/rhythms/{made.id}"
+    assert submit(console, where, RHYTHM | {"every": "month", "month_day": "15"}).status_code == 302
+    assert "Every month on day 15" in console.get("/console/campaigns/rhythms").text
+    for what, word in (("pause", "paused"), ("resume", "then"), ("end", "No rhythm yet")):
+        assert submit(console, where, {}, to=f"{where}/{what}").status_code == 302
+        assert word in console.get("/console/campaigns/rhythms").text
+
+
+def test_a_circle_coordinator_sets_up_their_own_circles_rhythm_only(enter: Enter) -> None:
+    circle = add_circle()
+    whole, own = enter("coordinator"), enter("circle_coordinator", email="olu@example.org")
+    submit(whole, "/console/campaigns/rhythms/new", RHYTHM)
+    assert "How are you?" not in own.get("/console/campaigns/rhythms").text
+    assert submit(own, "/console/campaigns/rhythms/new", RHYTHM).status_code == 422
+    desk.give_circle(desk.coordinator("olu@example.org"), circle)
+    done = submit(own, "/console/campaigns/rhythms/new", RHYTHM | {"circle_id": str(circle.id)})
+    assert done.status_code == 302, done.text
+    assert "Tuesday Circle" in own.get("/console/campaigns/rhythms").text
+
+
+def test_an_ended_rhythms_campaigns_stay(console: FlaskClient) -> None:
+    add_member("Ana", ANA)
+    submit(console, "/console/campaigns/rhythms/new", RHYTHM | {"days": list("0123456")})
+    with clock.frozen_at((clock.now() + timedelta(days=1)).replace(hour=14)):
+        assert making.make_due() == 1
+    where = f"/console/campaigns/rhythms/{one(Rhythm).id}"
+    submit(console, where, {}, to=f"{where}/end")
+    assert one(Campaign).occurs_on is not None
+    assert "How are you?" in console.get("/console/campaigns/").text
