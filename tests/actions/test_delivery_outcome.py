@@ -1,5 +1,6 @@
 """What becomes of messages after they were claimed: results, receipts, settling what nobody knows. One story each."""
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +10,8 @@ import pytest
 from sqlalchemy import select, update
 
 from service import clock, db
-from service.actions import campaigns, consent
+from service.actions import campaigns, consent, conversations
+from service.actions.conversations import store
 from service.actions.delivery import Receipt, apply_receipts, claims, sweep, sweeping
 from service.actions.delivery.claims import Claimed
 from service.actions.delivery.results import record
@@ -453,6 +455,27 @@ def test_while_events_wait_to_be_read_no_email_is_presumed_absent() -> None:
         assert sweep() == {"expired": 2}
         with db.transaction() as session:
             session.execute(update(WebhookEvent).values(processed_at=clock.now()))
+        assert sweep() == {"expired": 0, "requeued": 2}
+
+
+def test_while_events_come_late_no_email_is_presumed_absent() -> None:
+    """Our web server was away: the provider brings old news little by little, and new news at once."""
+    marked(2, mail="Breathe.", request=db.uuid7())
+
+    def news(happened: datetime, about: str) -> None:
+        entry = {"event": "processed", "sg_event_id": about, "timestamp": int(happened.timestamp()), "d": "999999"}
+        conversations.keep([store.Incoming("sendgrid", store.EMAIL_EVENT, about, json.dumps(entry))])
+        conversations.process_inbound()
+
+    with after(2000):
+        news(NOON - timedelta(seconds=40), "old")  # of another email, and half an hour late
+        news(clock.now(), "new")
+        assert sweep() == {"expired": 2, "unsettled": 2}
+    with after(2000 + 4 * 900 - 5):
+        news(clock.now(), "newer")
+        assert sweep() == {"expired": 0, "unsettled": 2}
+    with after(2000 + 4 * 900 + 5):
+        news(clock.now(), "newest")
         assert sweep() == {"expired": 0, "requeued": 2}
 
 

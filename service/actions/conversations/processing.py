@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from service import clock, db, links, logs, queue
 from service.actions.conversations import receiving, store, unreadable
-from service.actions.delivery import Receipt, apply_receipts, results
+from service.actions.delivery import Receipt, apply_receipts, lateness, results
 from service.channels import events, inbound_text
 from service.channels.base import Outcome
 from service.channels.errors import outcome_of_bounce, outcome_of_code
@@ -129,7 +129,11 @@ def _apply(most: int) -> int:
         columns = (WebhookEvent.id, WebhookEvent.kind, WebhookEvent.raw, WebhookEvent.received_at)
         waiting = session.execute(_waiting(store.RECEIPTS, most, columns)).all()
         if waiting:
-            apply_receipts(session, [receipt for event in waiting for receipt in _receipts_of(event)])
+            found = [(event, receipt) for event in waiting for receipt in _receipts_of(event)]
+            apply_receipts(session, [receipt for _, receipt in found])
+            mails = [(e.received_at, r.at) for e, r in found if e.kind == store.EMAIL_EVENT]
+            if late := [received_at for received_at, at in mails if received_at > at + lateness.LATE]:
+                lateness.note(session, max(late))
             done = db.among(WebhookEvent.id, [event.id for event in waiting])
             marked = update(WebhookEvent).where(done).values(processed_at=clock.now())
             session.execute(marked.execution_options(synchronize_session=False))

@@ -15,7 +15,7 @@ from sqlalchemy import Row, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from service import clock, config, db, logs, queue
-from service.actions.delivery import writing
+from service.actions.delivery import lateness, writing
 from service.actions.delivery.draining import twilio
 from service.actions.delivery.receipts import Receipt, apply_receipts
 from service.actions.delivery.results import AFRESH, OPEN_ROWS, breathe
@@ -212,7 +212,7 @@ class _Request:
 
 
 def _settle_emails(now: datetime, grace: timedelta) -> Counter[str]:
-    """An email without any event for its request after the grace is presumed absent, if events arrive at all.
+    """An email without an event for its request after the grace is presumed absent, if events arrive, and in time.
 
     An event settles its whole request (`receipts`), so what is still open here has had none.
     """
@@ -228,8 +228,9 @@ def _settle_emails(now: datetime, grace: timedelta) -> Counter[str]:
         for request_id, sending_at, id_ in waiting:
             requests.setdefault(request_id, _Request(sending_at or now, [])).ids.append(id_)
         heard = _last_event(session) if requests else None
+        late = bool(requests) and lateness.may_come(session, now, grace)
         for request in requests.values():
-            if heard is None or heard <= request.at:
+            if late or heard is None or heard <= request.at:
                 counts["unsettled"] += len(request.ids)
                 continue
             again = _queue_again(session, request.ids, now)
