@@ -16,7 +16,7 @@ from service import clock, config, db
 from service.actions import access, audit, times
 from service.actions import audience as audiences
 from service.actions.belonging import notes, places, telling, words
-from service.errors import Conflict, NotFound
+from service.errors import Conflict, Forbidden, NotFound
 from service.models.gatherings import AskFor, AskState, Circle, GroupSession, PlaceAsk, SessionState
 from service.models.members import ChannelName, Member, MemberState, Topic
 from service.models.staff import Coordinator
@@ -185,8 +185,9 @@ def close(circle_id: UUID, coordinator: Coordinator) -> tuple[int, int]:
     """End a circle: nobody comes in any more, its sessions are called off, whoever waits is told kindly.
 
     Members are not told by a machine; the page says so. Returns (sessions called off, people who waited).
-    Raises NotFound, Conflict when it is closed.
+    Raises NotFound, Forbidden, Conflict when it is closed.
     """
+    _whole(coordinator)
     with db.transaction() as session:
         circle = access.require_circle(session, coordinator, circle_id)
         if circle.closed_at is not None:
@@ -207,11 +208,17 @@ def close(circle_id: UUID, coordinator: Coordinator) -> tuple[int, int]:
 
 
 def reopen(circle_id: UUID, coordinator: Coordinator) -> None:
-    """Open a closed circle again; sessions are to be planned anew. Raises NotFound."""
+    """Open a closed circle again; sessions are to be planned anew. Raises NotFound, Forbidden."""
+    _whole(coordinator)
     with db.transaction() as session:
         circle = access.require_circle(session, coordinator, circle_id)
         circle.closed_at = None
         audit.record(session, str(coordinator.id), "circle.reopen", circle)
+
+
+def _whole(coordinator: Coordinator) -> None:
+    if not access.sees_everything(coordinator):
+        raise Forbidden("Circles are closed by coordinators of the whole community. Ask one of them.")
 
 
 def _call_off(session: Session, circle: Circle) -> int:

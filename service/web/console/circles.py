@@ -12,6 +12,7 @@ from wtforms.validators import Optional as Maybe
 from service import db
 from service.actions import access, meetings
 from service.actions import circles as actions
+from service.actions.belonging import line, places, posters
 from service.actions.circles import CircleDetails
 from service.errors import DomainError
 from service.models.gatherings import Circle, Openness
@@ -78,6 +79,8 @@ def circle(circle_id: UUID) -> ResponseReturnValue:
         found = access.require_circle(session, me(), circle_id)
         members = actions.members_of(session, circle_id, after=after)
         coming = meetings.listed(session, me(), circle_id=circle_id, limit=6)
+        waiting = line.of_circle(session, circle_id)
+        belong = places.taken(session, [circle_id]).get(circle_id, 0)
         looks_after = session.get(Coordinator, found.coordinator_id) if found.coordinator_id else None
     return render_template(
         "console/sessions/circle.html",
@@ -86,6 +89,9 @@ def circle(circle_id: UUID) -> ResponseReturnValue:
         after=after,
         older=members[-1][0].id if len(members) == 100 else None,
         coming=coming,
+        waiting=waiting,
+        belong=belong,
+        door=posters.address(found),
         looks_after=looks_after,
         rhythm=actions.rhythm_words(found),
         may_change=access.sees_everything(me()),

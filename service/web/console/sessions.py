@@ -19,7 +19,7 @@ from service.errors import DomainError, Invalid
 from service.models.campaigns import CampaignKind
 from service.models.gatherings import Circle, GroupSession, SessionState
 from service.web.auth import me, signed_in
-from service.web.console import campaign_form, circles
+from service.web.console import campaign_form, circle_door, circles
 from service.web.forms import HearthForm, put_error
 from service.web.times import viewer_zone
 
@@ -232,5 +232,6 @@ for _rule, _view, _methods in (
     ("/circles/<uuid:circle_id>", circles.circle, ["GET"]),
     ("/circles/<uuid:circle_id>/edit", circles.edit_circle, ["GET", "POST"]),
     ("/circles/<uuid:circle_id>/hold", circles.hold, ["POST"]),
+    *circle_door.RULES,
 ):
     bp.add_url_rule(_rule, view_func=_view, methods=_methods)
