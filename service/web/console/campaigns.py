@@ -181,5 +181,5 @@ RHYTHMS: tuple[tuple[str, str, Any, list[str]], ...] = (
     ("/rhythms/<uuid:rhythm_id>", "edit_rhythm", rhythms.edit, ["GET", "POST"]),
     ("/rhythms/<uuid:rhythm_id>/<any(pause, resume, end):what>", "act_on_rhythm", rhythms.act, ["POST"]),
 )
-for _path, _name, _page, _ways in RHYTHMS:
-    bp.add_url_rule(_path, _name, view_func=_page, methods=_ways)
+for _rule, _endpoint, _shown, _methods in RHYTHMS:
+    bp.add_url_rule(_rule, _endpoint, view_func=_shown, methods=_methods)

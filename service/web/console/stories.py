@@ -278,5 +278,5 @@ SERIES: tuple[tuple[str, str, Any, list[str]], ...] = (
     ("/series/<uuid:series_id>", "edit_series", tool_series.edit, ["GET", "POST"]),
     ("/series/<uuid:series_id>/retired", "retire_series", tool_series.retire, ["POST"]),
 )
-for _path, _name, _page, _ways in SERIES:
-    bp.add_url_rule(_path, _name, view_func=_page, methods=_ways)
+for _rule, _endpoint, _shown, _methods in SERIES:
+    bp.add_url_rule(_rule, _endpoint, view_func=_shown, methods=_methods)
