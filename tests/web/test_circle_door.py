@@ -102,7 +102,8 @@ def test_an_invitations_code_is_made_and_renewed(console: FlaskClient) -> None:
     first = re.search(r"\?code=([A-Z]{8})", console.get(at(hidden)).text)
     press(console, hidden, "/code")
     second = re.search(r"\?code=([A-Z]{8})", console.get(at(hidden)).text)
-    assert first and second
+    assert first
+    assert second
     assert first[1] != second[1]
     assert console.get(f"/circles/tuesday-few?code={first[1]}").status_code == 404
     assert console.get(f"/circles/tuesday-few?code={second[1]}").status_code == 200
@@ -135,7 +136,8 @@ def test_how_many_may_belong(console: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize(("language", "paper", "words"), [
-    ("en", "a4", "Or text JOIN KITCHEN to +1 202-555-0100"), ("es", "letter", "O envía UNIRME KITCHEN al +1 202-555-0100"),
+    ("en", "a4", "Or text JOIN KITCHEN to +1 202-555-0100"),
+    ("es", "letter", "O envía UNIRME KITCHEN al +1 202-555-0100"),
 ])  # fmt: skip
 def test_posters_can_be_read_and_scanned(
     console: FlaskClient, configure: object, language: str, paper: str, words: str
