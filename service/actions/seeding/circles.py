@@ -46,6 +46,9 @@ def places(ground: Ground) -> None:
                 member_id=member.id,
                 joined_at=row["joined"],
                 left_at=row.get("left"),
+                welcomed_at=row["joined"],
+                door_told_at=ground.now,  # nothing leaves by itself in the first minutes of the demo
+                anniversary_on=ground.now.date(),
             )
             ground.session.add(place)
 
