@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from service import clock, config, db
-from service.actions import audit, consent, contacts, outbox, understanding
+from service.actions import audit, consent, contacts, outbox
 from service.actions.belonging import places
 from service.actions.checkins import lines
 from service.actions.leaving import existing
@@ -156,28 +156,6 @@ def held(member_id: UUID) -> Held:
 def _circles(session: Session, member_id: UUID) -> list[tuple[str, datetime]]:
     belongs = places.of_member(session, member_id)
     return [(p.circle.name, p.joined_at) for p in belongs.places] + [(a.circle.name, a.asked_at) for a in belongs.asks]
-
-
-def keep_line(member_id: UUID, words: str, *, give_back: bool) -> None:
-    """Keep a line for a harder day as typed on the page. Raises Invalid; the caller has seen a code."""
-    with transaction() as session:
-        member = existing(session, member_id)
-        known = lines.current(session, member_id)
-        if known is not None and known.words == " ".join(words.split()):
-            known.give_back = give_back
-            return
-        read = understanding.screen(words, language=member.language)
-        if read.risk != understanding.Risk.NONE or read.minor is not None:
-            raise Invalid(
-                "A line for yourself is for good days. Tell us how you are instead; a person reads it.", field="words"
-            )
-        lines.keep(session, member, words, give_back=give_back)
-
-
-def remove_line(member_id: UUID) -> None:
-    """Forget the line for a harder day. The caller has seen a code."""
-    with transaction() as session:
-        lines.remove(session, member_id)
 
 
 def _other(session: Session, member: Member, link_channel: ChannelName) -> Address | None:

@@ -13,7 +13,16 @@ from service.actions import crisis
 from service.actions.finding import matching
 from service.errors import NotFound
 from service.models.content import Story, StoryState
-from service.web import languages, public_circles, public_held, public_join, public_mine, public_rsvp, public_settings
+from service.web import (
+    languages,
+    public_circles,
+    public_held,
+    public_join,
+    public_mine,
+    public_rooms,
+    public_rsvp,
+    public_settings,
+)
 from service.web.security import csrf
 
 bp = Blueprint("public", __name__)
@@ -71,6 +80,8 @@ for _rule, _view, _methods in (
     ("/c/<token>", public_join.confirm, ["GET", "POST"]),
     ("/p/<token>", public_settings.preferences, ["GET", "POST"]),
     ("/p/<token>/held", public_held.held, ["GET", "POST"]),
+    ("/p/<token>/checkin", public_rooms.check_in, ["GET", "POST"]),
+    ("/p/<token>/tools", public_rooms.tools, ["GET", "POST"]),
     ("/u/<token>", public_settings.unsubscribe, ["GET", "POST"]),
     ("/rsvp/<token>", public_rsvp.rsvp, ["GET", "POST"]),
 ):

@@ -3,14 +3,17 @@
 from datetime import datetime
 from uuid import UUID
 
-from flask import g, redirect, render_template, request, session, url_for
+from flask import flash, g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
 from service import clock
 from service.actions import held as actions
+from service.actions.checkins import page as checkins
+from service.actions.checkins.page import Heard
 from service.errors import DomainError
 from service.models.members import ChannelName
 from service.web import public_words
+from service.web.languages import gettext as _
 from service.web.public_settings import holder_of, speak_to
 
 OPEN = "held"
@@ -29,6 +32,9 @@ def held(token: str) -> ResponseReturnValue:
         if do == "close":
             session.pop(OPEN, None)
             return redirect(url_for("public.preferences", token=token))
+        if do in ("line", "no_line") and _is_open(member_id):
+            _line(member_id, channel, do)
+            return redirect(url_for("public.held", token=token))
         if do == "send":
             actions.send_access_code(member_id, channel)
             return redirect(url_for("public.held", token=token, sent=1))
@@ -39,12 +45,28 @@ def held(token: str) -> ResponseReturnValue:
     return redirect(url_for("public.held", token=token))
 
 
+def _line(member_id: UUID, channel: ChannelName, do: str) -> None:
+    """Keep the line for a harder day, or forget it."""
+    if do == "no_line":
+        checkins.remove_line(member_id)
+        flash(_("Your line is gone."), "good")
+        return
+    words, give_back = request.form.get("words", ""), "give_back" in request.form
+    if checkins.keep_line(member_id, channel, words, give_back=give_back) == Heard.RISK:
+        flash(_("Thank you for telling us. A volunteer will read this, but not always at once."), "info")
+    else:
+        flash(_("Your line is kept."), "good")
+
+
 def _show(
     token: str, member_id: UUID, channel: ChannelName, errors: dict[str, str], status: int
 ) -> ResponseReturnValue:
     if _is_open(member_id):
         found = actions.held(member_id)
-        page = render_template("public/held.html", token=token, held=found, topic_name=public_words.topic_name)
+        page = render_template(
+            "public/held.html", token=token, held=found, topic_name=public_words.topic_name, errors=errors,
+            form=request.form,
+        )  # fmt: skip
     else:
         page = render_template(
             "public/held_code.html",
