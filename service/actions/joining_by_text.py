@@ -149,7 +149,7 @@ def _circle(session: Session, words: str) -> tuple[Circle | None, bool]:
     Which words mean JOIN is for `understanding` to know.
     """
     parts = words.split()
-    found = places.by_word(session, parts[-1]) if len(parts) == 2 else None
+    found = places.by_word(session, parts[-1], near=True) if len(parts) == 2 else None
     return found or (None, False)
 
 

@@ -198,6 +198,19 @@ def test_a_circle_that_rests_offers_nothing(talk: Talk) -> None:
     assert rounds(talk) == []
 
 
+def test_a_slip_of_the_thumb_is_forgiven_and_a_guess_is_not(talk: Talk) -> None:
+    kitchen = circle("Kitchen Table", "KITCHEN")
+    hidden = circle("Tuesday Few", "FEW", openness=Openness.INVITE, invite_code="BCDFGHJK")
+    ana = add_member("Ana", ANA)
+    assert talk.text(ANA, "JOIN KITCHN") == ["circle_welcome"]
+    assert place(ana, kitchen)
+    assert talk.text(ANA, "OOPS") == ["oops_undone"]
+    assert place(ana, kitchen) is None
+    assert talk.text(ANA, "JOIN BCDFGHJX") == ["already_joined_neutral"]
+    assert place(ana, hidden) is None
+    assert talk.text(ANA, "join nowhere") == ["already_joined_neutral"]
+
+
 # Leaving
 
 

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from service import clock, db
-from service.actions import member_links
+from service.actions import held, member_links
 from service.actions.belonging import line
 from service.models.gatherings import AskState, Circle, Openness
 from service.models.members import ChannelName
@@ -174,6 +174,7 @@ def test_a_members_own_page_comes_goes_and_asks_for_the_week(client: FlaskClient
     assert place(ana, kitchen)
     with db.reading() as session:
         assert sent(session) == ["circle_welcome"]
+    assert [name for name, _ in held.held(ana.id).circles] == ["Kitchen Table"]
     submit(client, here, {"do": "week", "circle": kitchen.id})
     assert place(ana, kitchen).digest  # type: ignore[union-attr]
     submit(client, here, {"do": "week", "circle": steady.id})  # not theirs

@@ -6,10 +6,10 @@ An offer asks for nothing: whoever does not answer in three days loses nothing b
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from service import clock, config, db
@@ -110,6 +110,36 @@ def _tell(session: Session, circle: Circle, member: Member, ask: PlaceAsk) -> No
         session, "circle_offer", f"{circle.name}: a place is free (automatic)", member, context,
         circle=None, expires_at=ask.offered_until,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class AtTheDoor:
+    """A circle before which somebody waits for a coordinator's yes."""
+
+    circle: Circle
+    count: int
+    since: datetime
+
+
+def at_the_door(session: Session, coordinator: Coordinator) -> list[AtTheDoor]:
+    """Circles within reach for which somebody waits for a yes, the longest wait first. A full circle's line waits for
+    nobody's decision, so it is not among them.
+    """
+    since = func.min(PlaceAsk.asked_at)
+    rows = session.execute(
+        select(Circle, func.count(), since)
+        .join(PlaceAsk, PlaceAsk.circle_id == Circle.id)
+        .join(Member, Member.id == PlaceAsk.member_id)
+        .where(
+            PlaceAsk.waits_for == AskFor.WORD,
+            PlaceAsk.state == AskState.WAITING,
+            Member.state == MemberState.ACTIVE,
+            access.access_circles(coordinator),
+        )
+        .group_by(Circle.id)
+        .order_by(since)
+    )
+    return [AtTheDoor(circle, int(count), asked) for circle, count, asked in rows]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ passes somebody who waits. Who has not confirmed within 72 hours keeps no place 
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,8 @@ from service.models.gatherings import AskFor, AskState, Circle, CircleMembership
 from service.models.members import Member, MemberState
 
 OPEN = (AskState.WAITING, AskState.OFFERED)
+SLIPS_FROM = 4
+"""Letters: in shorter words a slip makes another word."""
 A_FEW = 3
 """Up to so many free places are called a few; nobody is told an exact number that makes them hurry."""
 
@@ -171,12 +174,19 @@ def of_member(session: Session, member_id: UUID) -> Belongs:
     return Belongs(list(session.scalars(places)), list(session.scalars(asks)))
 
 
-def by_word(session: Session, word: str) -> tuple[Circle, bool] | None:
-    """The circle that a word on a phone stands for, and whether it is the code of an invitation. Closed ones too."""
+def by_word(session: Session, word: str, *, near: bool = False) -> tuple[Circle, bool] | None:
+    """The circle that a word on a phone stands for, and whether it is the code of an invitation. Closed ones too.
+
+    `near` forgives a slip of the thumb (KITCHN), where only one keyword comes near. Codes forgive none.
+    """
     wanted = word.strip(" .,!?\"'").upper()
     if not wanted:
         return None
     found = session.scalar(select(Circle).where(or_(Circle.keyword == wanted, Circle.invite_code == wanted)).limit(1))
+    if found is None and near and len(wanted) >= SLIPS_FROM:
+        keywords = session.scalars(select(Circle.keyword).where(Circle.closed_at.is_(None))).all()
+        close = get_close_matches(wanted, keywords, n=2, cutoff=0.8)
+        found = session.scalar(select(Circle).where(Circle.keyword == close[0])) if len(close) == 1 else None
     return (found, found.invite_code == wanted) if found else None
 
 

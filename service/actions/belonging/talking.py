@@ -50,7 +50,8 @@ def _leave(session: Session, incoming: Incoming, member: Member, circle: Circle)
 def _join_by_mail(session: Session, incoming: Incoming, member: Member) -> str | None:
     words = incoming.arrived.words.split()
     joins = incoming.read.keyword == "JOIN"
-    known = places.by_word(session, words[-1]) if words and len(words) <= 2 and (joins or len(words) == 1) else None
+    named = words and len(words) <= 2 and (joins or len(words) == 1)
+    known = places.by_word(session, words[-1], near=joins) if named else None
     if known is None and not joins:
         return None
     if known is None:
@@ -67,7 +68,7 @@ def joined(session: Session, incoming: Incoming, words: str) -> bool:
     member, parts = incoming.member, words.split()
     if member is None:
         return False
-    known = places.by_word(session, parts[-1]) if len(parts) == 2 else None
+    known = places.by_word(session, parts[-1], near=True) if len(parts) == 2 else None
     if known is None:  # JOIN alone may have taken the place that was kept for them
         said = list(telling.news(session, member, incoming.arrived.channel))
         for template, context in said:
@@ -83,7 +84,7 @@ def joined(session: Session, incoming: Incoming, words: str) -> bool:
 
 def shut(session: Session, incoming: Incoming, words: str) -> None:
     """Tell a stranger that the circle has closed, or that people come into it by an invitation."""
-    known = places.by_word(session, words.split()[-1])
+    known = places.by_word(session, words.split()[-1], near=True)
     if known is not None:
         template = "circle_by_invitation" if known[0].closed_at is None else "circle_closed"
         answer(session, incoming, template, {"circle": known[0].name})

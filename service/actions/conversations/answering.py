@@ -23,7 +23,16 @@ def respond(session: Session, incoming: Incoming) -> None:
     if not incoming.arrived.trusted:
         to_person(incoming)
         return
-    for step in (_keyword, circle_talk.hear, _joins, _confirms, find_talk.hear, tools_asking.hear, lines.hear, solving.solve):
+    for step in (
+        _keyword,
+        circle_talk.hear,
+        _joins,
+        _confirms,
+        find_talk.hear,
+        tools_asking.hear,
+        lines.hear,
+        solving.solve,
+    ):
         done = step(session, incoming)
         if done:
             did(incoming, done)

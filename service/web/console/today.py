@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from service import clock, db
 from service.actions import access, campaigns, safety
 from service.actions import today as glance
+from service.actions.belonging import line
 from service.actions.conversations import promises
 from service.models.campaigns import Campaign
 from service.models.staff import Role
@@ -42,6 +43,7 @@ def index() -> ResponseReturnValue:
             mood=_weeks(session), floor=glance.FLOOR,
             budgets=budgets, unknown=unknown, may_set=person.role == Role.ADMIN,
             promised=promised, today=promises.today(person), cards=glance.cards_to_read(session, person),
+            doors=line.at_the_door(session, person),
             calm=not (concerns or replies.count or low or unknown or promised),
         )  # fmt: skip
 
