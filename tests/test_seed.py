@@ -11,10 +11,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from service import clock, config, db, seed
-from service.actions import audience, campaigns, delivery, gatherings, housekeeping, safety, seeding, staff
+from service.actions import audience, campaigns, delivery, gatherings, housekeeping, safety, seeding, staff, tools
+from service.actions.checkins import rhythms
 from service.actions.conversations import folders, questions, threads
 from service.actions.conversations.folders import Folder
 from service.actions.seeding import crowd
+from service.actions.tools import series_desk
 from service.config import Settings
 from service.errors import Conflict, Invalid
 from service.models.campaigns import Campaign, CampaignKind, CampaignState, Delivery, DeliveryState
@@ -259,6 +261,17 @@ def test_the_console_finds_something_on_every_page(community: None) -> None:
         read_by = Counter(session.scalars(select(StoryRead.story_id)))
         assert len(felt) >= 8
         assert all(count < read_by[story] for story, count in felt.items())
+        assert {(line.series.language, line.days, line.resting) for line in series_desk.listed(session)} == {
+            ("en", 7, 0), ("es", 3, 0),
+        }  # fmt: skip
+        cards = tools.current(session, "en")
+        standing = tools.standings(session, cards)
+        assert sum(one.answers for one in standing.values()) > 15
+        assert len({round(one.score, 2) for one in standing.values()}) > 3, "a ranking that one can see"
+        assert [tool.title for tool in tools.expiring(session)] == ["Calling someone"], "one is soon to be read again"
+        [rhythm] = rhythms.listed(session, maren)
+        assert rhythm.days[0] >= clock.now().date() + timedelta(days=2), "the first minutes are quiet"
+
         lines = Counter(session.scalars(select(CheckIn.member_id)))
         assert sum(count >= 4 for count in lines.values()) > 20, "lines that one can see going up and down"
 

@@ -43,9 +43,11 @@ def read(now: datetime) -> Rows:
         members=placed(members["member"], "key"),
         stories=placed(_load("stories")["story"], "author"),
         tools=placed(_load("tools")["tool"], "owner"),
+        series=_load("tools")["series"],
         meetings=sessions["circle"],
         rsvps=placed(sessions["rsvp"], "member"),
         campaigns=placed(_load("campaigns")["campaign"], "created_by"),
+        rhythms=_load("campaigns")["rhythm"],
         conversations=placed(_load("conversations")["conversation"], "member"),
     )
 

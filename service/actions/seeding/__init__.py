@@ -12,7 +12,7 @@ from sqlalchemy import exists, insert, select, update
 from sqlalchemy.orm import Session
 
 from service import clock, config, db
-from service.actions.seeding import circles, consents, content, people, sent, talks
+from service.actions.seeding import circles, consents, content, people, rooms, sent, talks
 from service.actions.seeding.crowd import MIX as MIX
 from service.actions.seeding.crowd import add as _add_crowd
 from service.actions.seeding.ground import Ground
@@ -78,12 +78,15 @@ def _plant(ground: Ground, password: str) -> None:
     circles.sessions(ground)
     content.stories(ground)
     content.tools(ground)
+    rooms.series(ground)
     content.read_before(ground)
     talks.check_ins_before(ground)
     sent.campaigns(ground)
     circles.rsvps(ground)
     talks.questions_waiting(ground)
     talks.conversations(ground)
+    rooms.answers(ground)
+    rooms.rhythms(ground)
     consents.breaks(ground)
     ground.keep_phones()
 

@@ -32,9 +32,11 @@ class Rows:
     members: Sequence[Row]
     stories: Sequence[Row]
     tools: Sequence[Row]
+    series: Sequence[Row]
     meetings: Sequence[Row]
     rsvps: Sequence[Row]
     campaigns: Sequence[Row]
+    rhythms: Sequence[Row]
     conversations: Sequence[Row]
 
 
