@@ -3,14 +3,17 @@
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from service import clock
-from service.actions import member_links
-from service.models.gatherings import Openness
-from service.models.members import ChannelName
+from service import clock, db
+from service.actions import member_links, staff
+from service.actions.belonging import places
+from service.models.gatherings import Circle, Openness
+from service.models.members import ChannelName, Member
+from service.models.staff import Role
 from tests.browser.conftest import shot
 from tests.flows.circles import circle, put_in, three_circles
 from tests.flows.talk import NOON
 from tests.flows.world import World, add_member
+from tests.web.pages import PASSWORD
 
 pytestmark = [pytest.mark.browser, pytest.mark.parametrize("database", ["sqlite"], indirect=True)]
 
@@ -68,3 +71,30 @@ def test_from_two_questions_to_a_seat(world: World, page: Page, request: pytest.
         page.get_by_role("button", name="Leave this circle").click()
         expect(page.get_by_text("You are in no circle yet")).to_be_visible()
         assert fits(page)
+
+
+def test_a_coordinator_at_the_door(world: World, page: Page, request: pytest.FixtureRequest) -> None:
+    name = request.node.callspec.id.replace("-", "_").replace("sqlite", "").strip("_")
+    with clock.frozen_at(NOON):
+        steady = circle(
+            "Steady Ground", "STEADY", "Anxiety", openness=Openness.INVITE, invite_code="BCDFGHJK", most_members=12
+        )
+        ana = add_member("Ana", "+12025550144")
+        put_in(steady, add_member("Bea", "+12025550145"))
+        with db.transaction() as session:
+            steady_ = session.get_one(Circle, steady.id)
+            steady_.openness = Openness.ASK
+            places.enter(session, session.get_one(Member, ana.id), steady_)
+            steady_.openness = Openness.INVITE
+        link = staff.add_coordinator("maya@example.org", Role.COORDINATOR, "Maya")
+        page.goto(link)
+        page.get_by_label("Password").first.fill(PASSWORD)
+        page.get_by_role("button").filter(has_text="password").or_(
+            page.locator("main button[type=submit]")
+        ).first.click()
+        page.goto(f"{world.url}/console/sessions/circles/{steady.id}")
+        expect(page.get_by_role("heading", name="At the door")).to_be_visible()
+        assert fits(page)
+        shot(page, f"door_{name}")
+        page.get_by_role("button", name="Let in").click()
+        expect(page.get_by_text("Ana may come")).to_be_visible()

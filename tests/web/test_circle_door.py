@@ -55,7 +55,7 @@ def test_a_coordinator_says_yes_and_the_member_is_told(console: FlaskClient, cli
     ana = asks(client, steady)
     page = text_of(console.get(at(steady)).text)
     assert "At the door 1" in page
-    assert "your yes" in page
+    assert "waits for your yes" in page
     assert "At the door of a circle Steady Ground 1 person asks" in text_of(console.get("/console/today/").text)
     said = press(console, steady, f"/asks/{wish(ana, steady).id}/let-in")  # type: ignore[arg-type, union-attr]
     assert "Ana may come, and will be told" in said
