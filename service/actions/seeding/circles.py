@@ -69,6 +69,7 @@ def _circle(ground: Ground, row: Row) -> Circle:
         place=row["place"],
         online_url=row["online_url"],
         size=row["size"],
+        most_members=row.get("most_members"),
         openness=Openness(row["openness"]),
         coordinator_id=ground.staff[row["coordinators"][0]].id,
         created_at=ground.founded,
