@@ -221,9 +221,7 @@ class Finding(Base):
 
     __tablename__ = "findings"
 
-    conversation_id: Mapped[UUID] = mapped_column(
-        ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True
-    )
+    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True)
     channel: Mapped[ChannelName] = mapped_column(State(ChannelName))
     step: Mapped[str] = mapped_column(String(10))
     language: Mapped[str] = mapped_column(String(10), default="en")
