@@ -1,9 +1,11 @@
 """Check-ins with a rhythm: the list with the days to come, the form, and pausing, taking up again, ending."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 from uuid import UUID
 
+from babel.dates import format_date
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from wtforms import DateField, IntegerField, SelectField, StringField, TextAreaField
@@ -19,6 +21,7 @@ from service.errors import DomainError
 from service.models.campaigns import CampaignKind
 from service.models.checkins import Every, Rhythm
 from service.models.members import ChannelName
+from service.web import languages
 from service.web.auth import me, signed_in
 from service.web.forms import HearthForm, put_error
 
@@ -53,7 +56,12 @@ def listed() -> ResponseReturnValue:
     """The rhythms, the next first."""
     with db.reading() as session:
         rows = actions.listed(session, me())
-    return render_template("console/campaigns/rhythms.html", rows=rows, said=said)
+    return render_template("console/campaigns/rhythms.html", rows=rows, said=said, short=_short)
+
+
+def _short(day: date) -> str:
+    """`7 Dec`"""
+    return str(format_date(day, "d MMM", locale=languages.locale()))
 
 
 def said(rhythm: Rhythm) -> str:

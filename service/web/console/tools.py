@@ -14,6 +14,7 @@ from service import clock, db
 from service.actions import outbox
 from service.actions import tools as actions
 from service.actions.tools import ToolDetails, topics
+from service.channels import email_markdown
 from service.channels.segments import measure
 from service.errors import Invalid
 from service.models.content import Tool
@@ -105,7 +106,7 @@ def _preview(form: ToolForm) -> Preview:
     _none, text = outbox.words_for(ChannelName.SMS, "tool_card", facts | {"tool_body": form.body_sms.data or ""})
     subject, mail = outbox.words_for(ChannelName.EMAIL, "tool_card", facts | {"tool_body": form.body_email.data or ""})
     measured = measure(text)
-    return Preview(text, measured.segments, measured.offenders, subject, mail)
+    return Preview(text, measured.segments, measured.offenders, subject, email_markdown.to_text(mail))
 
 
 def _form(tool: Tool | None, form: ToolForm) -> ResponseReturnValue:
