@@ -169,3 +169,16 @@ def test_the_trend_and_the_line_are_behind_the_code(client: FlaskClient, monkeyp
     with db.reading() as session:
         assert lines.current(session, ana.id) is None
         assert session.scalars(select(Flag)).one().member_id == ana.id
+
+
+@ONE
+def test_the_coordinators_card_points_out_a_hard_stretch(console: FlaskClient) -> None:
+    ana = add_member("Ana", ANA)
+    where = f"/console/members/{ana.id}"
+    for day, score in enumerate((4, 2, 1, 2)):
+        assert "Three hard answers in a row" not in console.get(where).text
+        with db.transaction() as session:
+            session.add(CheckIn(member_id=ana.id, score=score, at=clock.now() - timedelta(days=9 - day)))
+    page = console.get(where).text
+    assert "Three hard answers in a row" in page
+    assert "sparkline" in page
