@@ -372,6 +372,10 @@ def test_oops_forgets_a_line_and_removing_it_leaves_nothing(talk: Talk) -> None:
     assert talk.text(ANA, "OOPS") == ["oops_undone"]
     assert "your line" in talk.last.body
     assert line_of(ana) is None
+    talk.text(ANA, "LINE")
+    talk.text(ANA, "Remember the lake, it passed")
+    assert talk.text(ANA, "no line") == ["line_gone"]
+    assert line_of(ana) is None
     with db.transaction() as session:
         lines.keep(session, session.get_one(Member, ana.id), "Breathe, then tea.")
         assert lines.remove(session, ana.id)

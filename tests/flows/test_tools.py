@@ -157,6 +157,8 @@ def test_tool_alone_is_a_short_menu_and_a_word_from_it_will_do(talk: Talk) -> No
     assert "anger" not in talk.last.body  # its only card is past its day
     assert "SERIES" not in talk.last.body
     assert talk.text(ANA, "anxiety") == ["tool_card"]
+    assert talk.text(ANA, "TOOL") == ["tool_menu"]
+    assert talk.text(ANA, "no thanks") != ["tool_card"]
     with later(hours=1):
         assert talk.text(ANA, "anxiety") != ["tool_card"]  # no menu before it: a person's words
 

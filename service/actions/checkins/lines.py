@@ -26,6 +26,10 @@ AGAIN_AFTER = timedelta(days=7)
 SHORTEST, LONGEST = 3, 300
 """Words that make a line, and letters that fit one."""
 WORDS = frozenset(["line", "a line", "my line", "frase", "una frase", "mi frase"])
+GONE = frozenset(
+    ["no line", "forget line", "forget my line", "remove line", "remove my line", "delete line", "delete my line",
+     "no frase", "sin frase", "quitar frase", "quita mi frase", "borrar frase", "borra mi frase"]
+)  # fmt: skip
 
 
 def may_ask(session: Session, member: Member) -> bool:
@@ -50,11 +54,16 @@ def current(session: Session, member_id: UUID) -> OwnLine | None:
 
 
 def hear(session: Session, incoming: Incoming) -> str | None:
-    """LINE, and what is written right after it. Words with risk in them never come this far."""
+    """LINE, what is written right after it, and NO LINE. Words with risk in them never come this far."""
     member = incoming.member
     if member is None or member.state != MemberState.ACTIVE:
         return None
-    if folded(incoming.arrived.words) in WORDS:
+    said = folded(incoming.arrived.words)
+    if said in GONE:
+        remove(session, member.id)
+        answer(session, incoming, "line_gone")
+        return "keyword LINE"
+    if said in WORDS:
         answer(session, incoming, "line_write")
         return "keyword LINE"
     if not _just_asked(session, incoming) or not _is_line(incoming):

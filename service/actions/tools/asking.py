@@ -143,7 +143,7 @@ def _from_menu(session: Session, incoming: Incoming, member: Member, said: str) 
     last = session.execute(newest).first()
     if last is None or last.template not in MENUS or last.at < clock.now() - MENU_OPEN:
         return None
-    if incoming.asked and incoming.asked[0].at > last.at:
+    if len(said.split()) > 2 or (incoming.asked and incoming.asked[0].at > last.at):
         return None  # something else was asked since
     found = cards.current(session, member.language)
     meant = topics.match(said, found)
