@@ -89,6 +89,7 @@ def finish_join_by_text(
     if joining is None or clock.now() - joining.at > ANSWER_WITHIN or contacts.find_members(session, SMS, phone):
         return None
     country = contacts.country_of(phone)
+    circle = session.get(Circle, joining.circle_id) if joining.circle_id else None
     member = new_member(
         session,
         addresses={SMS: phone},
@@ -96,7 +97,7 @@ def finish_join_by_text(
         locale=f"{joining.language}-{country}",
         country=country,
         circle_id=joining.circle_id,
-        invited=True,  # whoever had no code did not come this far
+        invited=circle is not None and circle.openness == Openness.INVITE,  # without its code they were not asked
     )
     session.delete(joining)
     if conversation is not None:

@@ -153,6 +153,14 @@ def test_a_circle_that_asks_first(talk: Talk) -> None:
     with pytest.raises(Conflict):
         line.let_in(waiting.ask.id, maya)
 
+    assert talk.text(CAL, "JOIN STEADY") == ["ask_adult"]
+    assert talk.text(CAL, "ADULT") == ["confirm"]
+    with db.reading() as session:
+        assert line.of_circle(session, steady.id) == []  # not before they have confirmed
+    assert talk.text(CAL, "YES") == ["welcome", "circle_asked"]
+    with db.reading() as session:
+        assert [place(waiting.member, steady) for waiting in line.of_circle(session, steady.id)] == [None]
+
     ben = add_member("Ben", BEN)
     talk.text(BEN, "JOIN STEADY")
     line.decline(wish(ben, steady).id, maya)  # type: ignore[union-attr]
