@@ -1,14 +1,17 @@
 """Finding a circle with nothing but a phone, or by mail: two gentle questions, three messages, and a way in."""
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import func, select
 
-from service import db
+from service import clock, db
+from service.actions.belonging import life
 from service.channels.segments import measure
 from service.models.conversations import Finding
 from service.models.members import Member
 from tests.flows.circles import circle, place, three_circles
-from tests.flows.talk import Talk, flags, waits
+from tests.flows.talk import NOON, Talk, flags, waits
 from tests.flows.world import add_member
 
 STRANGER = "+12025550123"
@@ -181,5 +184,6 @@ def test_what_strangers_said_is_kept_only_in_their_conversation(talk: Talk) -> N
         finding = session.scalars(select(Finding)).one()
         assert finding.theme == "Grief"
         assert finding.choices
-    talk.text(STRANGER, "whenever")
+    with clock.frozen_at(NOON + timedelta(days=3)):
+        assert life.run() == {"forgotten": 1}
     assert under_way() == 0

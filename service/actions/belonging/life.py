@@ -7,13 +7,13 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from service import clock, db, logs
 from service.actions import times, zones
 from service.actions.belonging import line, notes, words
-from service.models.conversations import Flag
+from service.models.conversations import Finding, Flag
 from service.models.gatherings import Circle, CircleMembership, GroupSession, Invitation, Rsvp, SessionState
 from service.models.members import Member, MemberState
 
@@ -31,6 +31,9 @@ DIGEST_EVERY = timedelta(days=7) - timedelta(hours=12)
 DIGEST_AHEAD = timedelta(days=3)
 """The week is told when the next meeting is so near."""
 
+FINDS_KEPT = timedelta(days=2)
+"""The question of a FIND stays open for a day; after two its row is of no use to anybody."""
+
 Section = Callable[[Session, Circle, str, datetime], str]
 
 
@@ -41,6 +44,7 @@ def run() -> dict[str, int]:
         "anniversaries": anniversaries,
         "doors": open_doors,
         "digests": digests,
+        "forgotten": _forget_searches,
     }
     done = {}
     for name, chore in chores.items():
@@ -49,6 +53,13 @@ def run() -> dict[str, int]:
         except Exception as error:  # a part that fails keeps none of the others from being done
             log.error("a chore of the circles failed", chore=name, exc_info=error)
     return {name: count for name, count in done.items() if count}
+
+
+def _forget_searches() -> int:
+    """A FIND that nobody went on with is forgotten; how many were."""
+    with db.transaction() as session:
+        gone = session.execute(delete(Finding).where(Finding.asked_at < clock.now() - FINDS_KEPT))
+        return int(gone.rowcount)  # type: ignore[attr-defined]
 
 
 def anniversaries() -> int:
