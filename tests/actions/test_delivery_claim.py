@@ -470,7 +470,7 @@ def test_a_stopped_member_gets_the_confirmation_the_answer_to_help_and_the_line_
     may_not = [
         say(member, "started_again", per_week=1),  # START lifts the stop first; this one was overtaken by a STOP
         say(member, "cannot_place"),
-        say(member, "checkin_4"),
+        say(member, "checkin_4", line=False),
         say(member, "welcome", per_week=1),
         say(member, "confirm", Purpose.CONFIRM, topics=[], per_week=1, confirm_url=""),
         say(member, "help", Purpose.REPLY),
@@ -484,10 +484,14 @@ def test_answers_wait_for_no_window_cap_break_or_flag_and_the_phone_of_the_dead_
     member = add_member("Ana", "+12025550123")
     change(member, held_at=NOON, paused_until=NOON + DAY)
     with at(NOON + 12 * HOUR):
-        ids = [say(member, "checkin_4"), say(member, "checkin_4"), say(member, "checkin_4")]
+        ids = [
+            say(member, "checkin_4", line=False),
+            say(member, "checkin_4", line=False),
+            say(member, "checkin_4", line=False),
+        ]
         assert [c.id for c in claim()] == ids
     change(member, state=MemberState.DIED)
-    say(member, "checkin_4")
+    say(member, "checkin_4", line=False)
     line = say(member, "risk_answer", Purpose.SAFETY)
     with at(NOON + 13 * HOUR):
         assert line in {c.id for c in claim()}
@@ -497,7 +501,7 @@ def test_answers_wait_for_no_window_cap_break_or_flag_and_the_phone_of_the_dead_
 def test_safety_and_pages_go_before_answers_and_answers_before_replies() -> None:
     member = add_member("Ana", "+12025550123")
     say(member, "help", Purpose.REPLY)
-    say(member, "checkin_4")
+    say(member, "checkin_4", line=False)
     with db.transaction() as session:
         outbox.say_to(
             session, SMS, "+12025550199", "page_staff", country="", language="en", purpose=Purpose.PAGE,
