@@ -20,8 +20,11 @@ SHOTS = Path(__file__).parent / "shots"
 
 
 @pytest.fixture
-def context(chromium: Browser) -> Iterator[BrowserContext]:
-    """A browser window of its own, in which a script error or a broken policy fails the test."""
+def context(chromium: Browser, world: World) -> Iterator[BrowserContext]:
+    """A browser window of its own, in which a script error or a broken policy fails the test.
+
+    It is closed before the world that it looks at: pages go on asking for news.
+    """
     opened = chromium.new_context(
         viewport={"width": 1280, "height": 900}, locale="en-US", timezone_id="America/New_York"
     )

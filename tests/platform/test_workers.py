@@ -104,7 +104,7 @@ def test_an_idle_worker_stops_within_seconds(valkey: Redis, settings: Settings, 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_the_clock_rings_survives_flushall_and_stops_at_once(database: db.Database, valkey: Redis) -> None:
     process = start(config.current(), "workers.schedule")
-    wait_until(lambda: valkey.llen("rq:queue:upkeep") == 4)
+    wait_until(lambda: valkey.llen("rq:queue:upkeep") == list(queue.JOBS.values()).count("upkeep"))
     assert queue.clock_alive()
     valkey.flushall()
     wait_until(lambda: bool(valkey.llen("rq:queue:inbound") and queue.clock_alive()))
