@@ -106,6 +106,12 @@ def local_path(target: str | None) -> str | None:
     return None if parts.scheme or parts.netloc else target
 
 
+@bp.get("/", strict_slashes=False)
+def door() -> ResponseReturnValue:
+    """The console's own address, as the terminal and people say it: on to what needs a person today."""
+    return redirect(shell.home())
+
+
 def _load() -> None:
     g.me = None
     if request.endpoint in ("static", "vendor.file") or "staff" not in session:

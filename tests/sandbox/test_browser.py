@@ -16,8 +16,11 @@ BOX = "ana@members.example"
 
 
 @pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
-    """A page on which a script error or a broken policy fails the test."""
+def page(chromium: Browser, standin: Standin) -> Iterator[Page]:
+    """A page on which a script error or a broken policy fails the test.
+
+    It is closed before the stand-in that it looks at: it goes on asking for news.
+    """
     context = chromium.new_context(viewport={"width": 1280, "height": 800})
     opened = context.new_page()
     complaints: list[str] = []

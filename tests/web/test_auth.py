@@ -327,3 +327,10 @@ def test_adding_somebody_again_keeps_their_role_unless_told(database: db.Databas
     with pytest.raises(Invalid) as refused:
         staff.add_coordinator("not an address")
     assert refused.value.field == "email"
+
+
+@pytest.mark.parametrize("address", ["/console", "/console/"])
+def test_the_address_that_the_terminal_prints_leads_to_the_door(client: FlaskClient, address: str) -> None:
+    answer = client.get(address, follow_redirects=True)
+    assert answer.status_code == 200
+    assert answer.request.path == "/console/sign-in"
