@@ -19,6 +19,7 @@ from service.models.checkins import OwnLine
 from service.models.content import Resonance, Story, StoryRead, StoryState
 from service.models.conversations import Act, CheckIn, Conversation, Flag, Joining, Message, WebhookEvent
 from service.models.gatherings import Circle, CircleMembership, Invitation, PlaceAsk
+from service.models.giving import Gift, Writing
 from service.models.members import (
     AccessCode,
     Address,
@@ -41,7 +42,7 @@ ALIVE = (
 )
 THEIRS: tuple[type[db.Base], ...] = (
     Act, CheckIn, OwnLine, StoryRead, Resonance, ToolRead, SeriesReader, Flag, Invitation, CircleMembership, PlaceAsk,
-    AccessCode, Subscription,
+    AccessCode, Subscription, Writing, Gift,
 )  # fmt: skip
 """What is deleted of a person who is erased, beside messages and addresses."""
 _SCAN = 1000

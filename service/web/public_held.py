@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from service import clock
 from service.actions import held as actions
 from service.actions.checkins import page as checkins
-from service.actions.checkins.page import Heard
+from service.actions.conversations.on_page import Heard
 from service.errors import DomainError
 from service.models.members import ChannelName
 from service.web import public_words

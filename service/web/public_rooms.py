@@ -6,7 +6,7 @@ from flask import flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from service.actions.checkins import page as checkins
-from service.actions.checkins.page import Heard
+from service.actions.conversations.on_page import Heard
 from service.actions.tools import page as shelf
 from service.errors import DomainError, Malformed
 from service.web import public_words

@@ -12,6 +12,7 @@ from service.actions.checkins import lines
 from service.actions.conversations import duty, questions, solving, stopping, undo
 from service.actions.conversations.saying import Incoming, answer, did, said_lately, to_person
 from service.actions.finding import talking as find_talk
+from service.actions.giving import writing
 from service.actions.tools import asking as tools_asking
 from service.actions.understanding import Intent, Rsvp
 from service.models.conversations import Conversation
@@ -31,6 +32,7 @@ def respond(session: Session, incoming: Incoming) -> None:
         find_talk.hear,
         tools_asking.hear,
         lines.hear,
+        writing.hear,
         solving.solve,
     ):
         done = step(session, incoming)

@@ -22,8 +22,8 @@ MOST = 20
 WITHIN = timedelta(hours=1)
 ALWAYS = frozenset(["stopped_with_line"])
 """What goes out all the same: it carries the line for somebody in danger."""
-VARIES = frozenset(["tool_card"])
-"""Says something else each time: four cards in an hour lead somewhere."""
+VARIES = frozenset(["tool_card", "writing_so_far"])
+"""Says something else each time: four cards in an hour lead somewhere, and so does a story in many pieces."""
 
 
 def going_round(session: Session, incoming: "Incoming", template: str) -> bool:

@@ -18,6 +18,7 @@ from service.actions.conversations import answering, media, phone_answers, quest
 from service.actions.conversations.incoming import Arrived, Hold
 from service.actions.conversations.saying import Incoming, to_person
 from service.actions.finding import talking as find_talk
+from service.actions.giving import writing
 from service.actions.outbox import conversation_of
 from service.actions.safety import answered_page, open_flags, raise_flag
 from service.actions.tools import asking as tools_asking
@@ -78,6 +79,7 @@ def _act(session: Session, incoming: Incoming) -> None:
     if unsure and incoming.member is not None:
         stopping.pause_quietly(session, incoming, incoming.member)
     if risky or _person_first(session, incoming):
+        writing.keep_quietly(session, incoming)
         solving.in_words(session, incoming)
         to_person(incoming)
         return

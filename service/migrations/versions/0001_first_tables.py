@@ -422,6 +422,21 @@ def upgrade() -> None:
         batch_op.create_index("ix_own_lines_member", ["member_id", "asked_at"], unique=False)
 
     op.create_table(
+        "writings",
+        sa.Column("member_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(24), nullable=False),
+        sa.Column("words", sa.LargeBinary(), nullable=False),
+        sa.Column("pieces", sa.Integer(), nullable=False),
+        sa.Column("channel", sa.String(24), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["member_id"], ["members.id"], name=op.f("fk_writings_member_id_members"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("member_id", name=op.f("pk_writings")),
+    )
+    op.create_table(
         "series_readers",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("series_id", sa.Uuid(), nullable=False),
@@ -565,6 +580,42 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("tools_read", schema=None) as batch_op:
         batch_op.create_index("ix_tools_read_member", ["member_id", "at"], unique=False)
+
+    op.create_table(
+        "gifts",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(24), nullable=False),
+        sa.Column("member_id", sa.Uuid(), nullable=False),
+        sa.Column("circle_id", sa.Uuid(), nullable=True),
+        sa.Column("language", sa.String(length=10), nullable=False),
+        sa.Column("channel", sa.String(24), nullable=False),
+        sa.Column("original", sa.LargeBinary(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("named", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.String(24), nullable=False),
+        sa.Column("question", sa.LargeBinary(), nullable=True),
+        sa.Column("first_reader", sa.Uuid(), nullable=True),
+        sa.Column("passed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("decided_by", sa.Uuid(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["circle_id"], ["circles.id"], name=op.f("fk_gifts_circle_id_circles"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(
+            ["member_id"], ["members.id"], name=op.f("fk_gifts_member_id_members"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_gifts")),
+    )
+    with op.batch_alter_table("gifts", schema=None) as batch_op:
+        batch_op.create_index("ix_gifts_state", ["state", "passed_at", "id"], unique=False)
+        batch_op.create_index("ix_gifts_member", ["member_id", "passed_at"], unique=False)
+        batch_op.create_index(
+            "ix_gifts_circle",
+            ["circle_id", "decided_at"],
+            unique=False,
+            sqlite_where=sa.text("state = 'approved'"),
+            postgresql_where=sa.text("state = 'approved'"),
+        )
 
     op.create_table(
         "circle_memberships",

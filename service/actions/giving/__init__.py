@@ -1,0 +1,1 @@
+"""What members give one another: written piece by piece, handed on with PASS, read by a person, only then carried."""

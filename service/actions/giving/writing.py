@@ -1,0 +1,172 @@
+"""What a member is writing by text or mail: begun with a word, joined piece by piece, handed on with PASS.
+
+Risk has been judged and a stop has been honoured before any of this is read. Words with risk in them go to a person at
+once, and are kept as a piece all the same (`keep_quietly`): what somebody lived through is a part of their story, and
+nothing that they wrote is lost. Nothing goes on before "Shall I pass this on? Reply PASS" (rule of conversation 10).
+"""
+
+from datetime import timedelta
+
+from sqlalchemy import delete
+from sqlalchemy.orm import Session
+
+from service import clock
+from service.actions.conversations import undo
+from service.actions.conversations.saying import Incoming, answer
+from service.actions.giving.gifts import Passed
+from service.actions.giving.kinds import KINDS, begun_by
+from service.actions.tools.topics import folded
+from service.models.giving import Giving, Writing
+from service.models.members import Member, MemberState
+
+OPEN_FOR = timedelta(hours=48)
+"""Words that come later than this after the last piece are no longer a part of it."""
+PASS_WITHIN = timedelta(days=14)
+ASK_EVERY = timedelta(minutes=2)
+"""Eight texts in a row get one answer, not eight."""
+PASS = frozenset(["pass", "pass it on", "pass on", "pass it", "please pass", "pasalo", "pasar", "pasa", "pasala"])
+DROP = frozenset(["drop", "drop it", "discard", "borrar", "borralo", "borrala", "descartar"])
+
+
+def hear(session: Session, incoming: Incoming) -> str | None:
+    """A word that begins something, PASS, DROP, or one more piece of what is being written; what it did, or None."""
+    member = incoming.member
+    if member is None or member.state != MemberState.ACTIVE:
+        return None
+    said = folded(incoming.arrived.words)
+    open_ = session.get(Writing, member.id)
+    giving = begun_by(said)
+    if giving is not None:
+        return _begin(session, incoming, member, giving, open_)
+    if said in PASS:
+        return _pass(session, incoming, member, open_)
+    if said in DROP and open_ is not None:
+        return _drop(session, incoming, member, open_)
+    if (titled := _titled(incoming)) is not None:
+        return _mail(session, incoming, member, titled, open_)
+    if open_ is not None and _is_piece(incoming, open_):
+        return _piece(session, incoming, member, open_)
+    return None
+
+
+def keep_quietly(session: Session, incoming: Incoming) -> None:
+    """Keep a piece of what is being written where something else answers: a flag, or a person who is here."""
+    open_ = session.get(Writing, incoming.member.id) if incoming.member else None
+    if open_ is not None and _is_piece(incoming, open_) and _fits(open_, incoming.arrived.words):
+        _add(open_, incoming.arrived.words)
+
+
+def _begin(session: Session, incoming: Incoming, member: Member, giving: Giving, open_: Writing | None) -> str:
+    """Begin, unless something else is half-written: that is named first, and nothing of it is lost."""
+    if open_ is not None and open_.pieces and open_.last_at > clock.now() - PASS_WITHIN:
+        open_.asked_at = clock.now()
+        answer(session, incoming, "writing_open", _facts(open_, member))
+        return f"keyword {giving.upper()}"
+    start(session, incoming, member, giving)
+    answer(session, incoming, f"{giving}_write")
+    return f"keyword {giving.upper()}"
+
+
+def start(session: Session, incoming: Incoming, member: Member, giving: Giving) -> Writing:
+    """From now on what the member writes is a piece of this; whatever was open before is forgotten."""
+    _forget(session, member)
+    now = clock.now()
+    made = Writing(
+        member_id=member.id, kind=giving, words="", pieces=0, channel=incoming.arrived.channel, started_at=now,
+        last_at=now,
+    )  # fmt: skip
+    session.add(made)
+    session.flush()
+    return made
+
+
+def _forget(session: Session, member: Member) -> None:
+    session.execute(delete(Writing).where(Writing.member_id == member.id))
+    session.expire_all()
+
+
+def _pass(session: Session, incoming: Incoming, member: Member, open_: Writing | None) -> str | None:
+    """PASS: the words go before a person. Where nothing is written, "pass" may well be the answer to an invite."""
+    if open_ is None or open_.last_at < clock.now() - PASS_WITHIN:
+        return None
+    if not open_.pieces:
+        answer(session, incoming, f"{open_.kind}_write")
+        return "keyword PASS"
+    giving, words = open_.kind, open_.words
+    passed = Passed(giving, member, incoming.arrived.channel, words)
+    told = KINDS[giving].hand_over(session, passed)
+    undo.remember(
+        session,
+        member,
+        incoming.message,
+        "passed_on",
+        {"kind": str(giving), "words": len(words.split())} | passed.remember,
+    )
+    _forget(session, member)
+    answer(session, incoming, f"{giving}_passed", told | {"count": len(words.split())})
+    return f"keyword PASS {giving}"
+
+
+def _drop(session: Session, incoming: Incoming, member: Member, open_: Writing) -> str:
+    name = KINDS[open_.kind].name(member.language)
+    _forget(session, member)
+    answer(session, incoming, "writing_dropped", {"kind": name})
+    return "keyword DROP"
+
+
+def _titled(incoming: Incoming) -> Giving | None:
+    """What a mail begins whose subject is the word, and whose body is already what it is about."""
+    arrived = incoming.arrived
+    return begun_by(folded(arrived.subject)) if arrived.subject and not arrived.bare else None
+
+
+def _mail(session: Session, incoming: Incoming, member: Member, giving: Giving, open_: Writing | None) -> str:
+    if open_ is not None and open_.pieces and open_.kind == giving:
+        return _piece(session, incoming, member, open_)
+    if open_ is not None and open_.pieces:
+        return _begin(session, incoming, member, giving, open_)
+    return _piece(session, incoming, member, start(session, incoming, member, giving))
+
+
+def _piece(session: Session, incoming: Incoming, member: Member, open_: Writing) -> str:
+    words = incoming.arrived.words
+    kind = KINDS[open_.kind]
+    if not _fits(open_, words):
+        answer(session, incoming, "writing_long", {"kind": kind.name(member.language), "most": kind.longest})
+        return "piece too long"
+    _add(open_, words)
+    if open_.asked_at is None or open_.asked_at < clock.now() - ASK_EVERY:
+        open_.asked_at = clock.now()
+        answer(session, incoming, "writing_so_far", _facts(open_, member))
+    return "piece"
+
+
+def _facts(open_: Writing, member: Member) -> dict[str, object]:
+    return {"kind": KINDS[open_.kind].name(member.language), "count": len(open_.words.split())}
+
+
+def _fits(open_: Writing, words: str) -> bool:
+    return len(open_.words) + len(words) + 1 <= KINDS[open_.kind].longest
+
+
+def _add(open_: Writing, words: str) -> None:
+    """Join a piece. A phone cuts long texts anywhere, so pieces that follow each other at once are one paragraph."""
+    now = clock.now()
+    if not open_.pieces:
+        open_.words = words.strip()
+    else:
+        between = " " if now - open_.last_at < ASK_EVERY else "\n\n"
+        open_.words = f"{open_.words}{between}{words.strip()}"
+    open_.pieces += 1
+    open_.last_at = now
+
+
+def _is_piece(incoming: Incoming, open_: Writing) -> bool:
+    """Whether it reads like a part of what is being written, and not like a command or an answer to something newer."""
+    read, arrived = incoming.read, incoming.arrived
+    if open_.last_at < clock.now() - OPEN_FOR or incoming.message.automatic or arrived.held is not None:
+        return False
+    if not arrived.words.strip() or (arrived.bare and (read.keyword or read.odd_number or read.me_too)):
+        return False
+    newer = incoming.asked and incoming.asked[0].at > open_.last_at
+    return not (arrived.bare and (newer or arrived.words.strip(" .!").isdigit()))
