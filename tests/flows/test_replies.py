@@ -836,3 +836,14 @@ def test_one_bad_receipt_does_not_hold_up_the_others(talk: Talk, monkeypatch: py
 def test_joining_is_forgotten_by_a_minor_only_for_their_own_number(talk: Talk) -> None:
     with db.transaction() as session:
         assert joining_by_text.decline_join(session, BEN) is False
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_menu_tells_the_words_and_help_tells_of_menu(talk: Talk) -> None:
+    add_member("Ana", ANA)
+    add_member("Ben", None, MAIL, locale="es")
+    assert talk.text(ANA, "help") == ["help"]
+    assert "MENU" in talk.last.body
+    assert talk.text(ANA, "Menu") == ["menu"]
+    assert talk.mail(MAIL, "Menú") == ["menu"]
+    assert "**DESAHOGO**" in talk.last.body

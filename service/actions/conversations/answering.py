@@ -14,9 +14,12 @@ from service.actions.conversations.saying import Incoming, answer, did, said_lat
 from service.actions.finding import talking as find_talk
 from service.actions.giving import writing
 from service.actions.tools import asking as tools_asking
+from service.actions.tools.topics import folded
 from service.actions.understanding import Intent, Rsvp
 from service.models.conversations import Conversation
 from service.models.members import ChannelName, Member, MemberState, SubscriptionState
+
+MENU = frozenset(["menu", "the menu", "el menu", "words", "keywords", "commands", "palabras", "palabras clave"])
 
 
 def respond(session: Session, incoming: Incoming) -> None:
@@ -51,6 +54,9 @@ def _keyword(session: Session, incoming: Incoming) -> str | None:
         what = undo.undo_last(session, member)
         answer(session, incoming, "oops_undone" if what else "oops_nothing", {"what": what})
         return "keyword OOPS"
+    if folded(incoming.arrived.words) in MENU:
+        answer(session, incoming, "menu")
+        return "keyword MENU"
     if read.intent == Intent.HELP or read.keyword == "HELP":
         answer(session, incoming, "help")
         to_person(incoming)  # a bare HELP always also reaches a person (rule of conversation 2)

@@ -33,7 +33,7 @@ from service.models.members import (
 )
 
 AFTER_STOP = ("stopped", "stopped_with_line", "wrong_number_done", "deletion_received", "email_only_please_done",
-              "help", "help_menu")  # fmt: skip
+              "help")  # fmt: skip
 """Our own texts that may still go to somebody who has stopped: the one confirmation, and the answer to HELP. What
 answers START or JOIN is not among them: those lift the stop, and a STOP that comes right behind them must win."""
 WITHOUT_MONEY = (*AFTER_STOP, "channel_stopped", "topic_stopped", "paused", "checkin_1", "checkin_2", "not_adult")
