@@ -838,7 +838,6 @@ def test_joining_is_forgotten_by_a_minor_only_for_their_own_number(talk: Talk) -
         assert joining_by_text.decline_join(session, BEN) is False
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_menu_tells_the_words_and_help_tells_of_menu(talk: Talk) -> None:
     add_member("Ana", ANA)
     add_member("Ben", None, MAIL, locale="es")
