@@ -129,18 +129,18 @@ def test_text_that_looks_like_html_stays_text():
 
 @pytest.mark.parametrize("tag", ["<div>", "<b>", "<blockquote>", "<a href=x><b><p>", "<table><td>", "<p>", "&", "<"])
 def test_hostile_html_takes_no_time(tag):
-    began = time.monotonic()
+    began = time.thread_time()
     to_text(tag * 200_000 + "end")
-    assert time.monotonic() - began < 5
+    assert time.thread_time() - began < 5
 
 
 @pytest.mark.parametrize(
     "line", ["On a ", "On 1\n", "On 1 wrote:\n\n", "From: a\n", " \n", "> ", "-- \n\n", "\u0301\u0323"]
 )
 def test_hostile_text_takes_no_time(line):
-    began = time.monotonic()
+    began = time.thread_time()
     new_words(clean(line * 50_000, 100_000))
-    assert time.monotonic() - began < 5
+    assert time.thread_time() - began < 5
 
 
 def test_a_deeply_nested_page_still_gives_its_words():

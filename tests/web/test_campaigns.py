@@ -156,6 +156,17 @@ def test_a_field_that_nobody_knows_is_named_beside_its_text(console: FlaskClient
     assert mistyped in unescape(console.get(f"{address}/edit").text)
 
 
+def test_words_that_weigh_on_somebody_are_pointed_out_and_may_be_sent_all_the_same(console: FlaskClient) -> None:
+    address = begin(console, "checkin")
+    save(console, address, sms_en_body="We missed you. You should tell us how you are, 1 to 5.")
+    page = words(console.get(f"{address}/edit"))
+    assert "English text: “We missed you” may read as a reproach. The door is open" in page
+    assert "English text: “should” may read as a demand." in page
+    assert save(console, address, "review").location.endswith("/review")
+    save(console, address, sms_en_body="How are you today, 1 to 5? No need to reply.")
+    assert "may read as" not in words(console.get(f"{address}/edit"))
+
+
 def test_what_is_too_long_is_said_and_kept(console: FlaskClient) -> None:
     address = begin(console, "announcement")
     long = "x" * 201

@@ -9,13 +9,14 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from service import config, db
-from service.actions import access, campaigns
+from service.actions import access, campaigns, kind_words
 from service.channels.render import FIELDS
 from service.channels.segments import suggest
 from service.errors import DomainError, Invalid
 from service.models.campaigns import Campaign, CampaignKind, CampaignState
 from service.models.content import Story, Tool
 from service.models.gatherings import GroupSession
+from service.models.members import ChannelName
 from service.models.staff import Coordinator
 from service.web.auth import me, signed_in
 from service.web.console import campaign_form
@@ -210,7 +211,18 @@ def notes(session: Session, campaign: Campaign) -> list[str]:
     meeting = session.get(GroupSession, campaign.session_id) if campaign.session_id else None
     if meeting and campaign.circle_id and meeting.circle_id != campaign.circle_id:
         found.append("The session is another circle's: people of one circle are invited to the other.")
-    return found
+    return found + _wording(campaign)
+
+
+def _wording(campaign: Campaign) -> list[str]:
+    """What in the words may hurt or weigh on somebody; they may be sent all the same."""
+    contents = sorted(campaign.contents, key=lambda c: (c.channel, c.language))
+    return [
+        f"{words.LANGUAGES.get(c.language, c.language)} {'text' if c.channel == ChannelName.SMS else 'email'}: {each}"
+        for c in contents
+        if c.channel in campaign.channel_names
+        for each in kind_words.advice(f"{c.subject}\n{c.body}", c.language)
+    ]
 
 
 def _about(session: Session, campaign: Campaign) -> Story | Tool | None:
