@@ -74,7 +74,7 @@ def advice(text: str, language: str) -> list[Advice]:
 
 
 def lix(text: str) -> float | None:
-    """How hard a text is to read by LIX (Björnsson): words per sentence, percent of long words; None for a few words."""
+    """How hard it is to read by LIX (Björnsson): words per sentence, percent of long words; None for a few words."""
     plain = _LINK.sub(" ", _FIELD.sub(" x ", text))
     words = _WORD.findall(plain)
     if len(words) < _data()[1]["words"]:
