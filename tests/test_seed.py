@@ -99,7 +99,7 @@ def test_everything_is_there_and_a_second_start_changes_nothing(community: None)
     assert before["coordinators"] == len(STAFF)
     assert before["circles"] == len(CIRCLES)
     assert before["circle_memberships"] == sum(len(m["circles"]) for m in MEMBERS.values())
-    assert before["stories"] == len(STORIES)
+    assert before["stories"] == len(STORIES) + 1, "and one that waits at the desk"
     assert before["tools"] == len(TOOLS)
     assert before["campaigns"] == len(CAMPAIGNS)
     assert before["campaign_contents"] == sum(len(c["content"]) for c in CAMPAIGNS.values())

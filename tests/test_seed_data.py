@@ -5,6 +5,7 @@ import tomllib
 import zoneinfo
 from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import product
 from typing import Any
 
 import phonenumbers
@@ -12,6 +13,8 @@ import pytest
 from dateutil.rrule import rrulestr
 from email_validator import validate_email
 
+from service.actions import kind_words, story_checks
+from service.actions.giving import gifts
 from service.config import TEMPLATES
 from service.models.campaigns import CampaignState
 from service.models.conversations import ConversationState, RiskTier
@@ -240,3 +243,23 @@ def test_one_flag_is_open_and_one_was_cleared_with_an_outcome() -> None:
         conversation = next(c for c in rows("conversations", "conversation") if c["member"] == member)
         assert conversation["message"][flag["message"]]["direction"] == "in"
         assert conversation["message"][flag["message"] + 1]["template"] == "risk_answer"
+
+
+GIFTS = rows("gifts", "gift")
+
+
+@pytest.mark.parametrize("gift", GIFTS, ids=lambda g: f"{g['member']}-{g['kind']}")
+def test_a_gift(gift: dict[str, Any]) -> None:
+    author = MEMBERS[gift["member"]]
+    assert author.get("state", "active") == "active"
+    assert gift["kind"] == "story" or len(gift["original"]) <= 300
+    if gift["state"] == "approved":
+        assert not gifts.names_somebody(gift["body"])
+        assert not story_checks.mentions_self_harm(gift["body"])
+        assert kind_words.advice(gift["body"], author["locale"][:2]) == []
+
+
+def test_there_is_something_of_each_kind_to_decide_and_to_carry() -> None:
+    kinds = {(g["kind"], g["state"]) for g in GIFTS}
+    assert kinds == {*product(("step", "said", "feeling", "note"), ("review", "approved")), ("story", "review")}
+    assert any(gifts.names_somebody(g["original"]) for g in GIFTS if g["state"] == "review"), "the checks have work"

@@ -16,7 +16,7 @@ from service.actions.seeding import Row, Rows, chance
 FOLDER = config.ROOT / "service" / "seed_data"
 MOMENTS = frozenset(
     ["joined", "paused", "left", "published_at", "sent", "at", "opened_at", "answered_at", "paged_at",
-     "acknowledged_at", "cleared_at"]
+     "acknowledged_at", "cleared_at", "passed_at"]
 )  # fmt: skip
 DAYS = frozenset(["loss", "review_by"])
 _DAYS = re.compile(r"([-+]\d+)d(?: (\d\d:\d\d))?")
@@ -49,6 +49,7 @@ def read(now: datetime) -> Rows:
         campaigns=placed(_load("campaigns")["campaign"], "created_by"),
         rhythms=_load("campaigns")["rhythm"],
         conversations=placed(_load("conversations")["conversation"], "member"),
+        gifts=placed(_load("gifts")["gift"], "member"),
     )
 
 

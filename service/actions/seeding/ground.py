@@ -38,6 +38,7 @@ class Rows:
     campaigns: Sequence[Row]
     rhythms: Sequence[Row]
     conversations: Sequence[Row]
+    gifts: Sequence[Row] = ()
 
 
 @dataclass
