@@ -12,6 +12,7 @@ from service.errors import Forbidden, NotFound
 from service.models.campaigns import Campaign
 from service.models.conversations import Conversation, Flag
 from service.models.gatherings import Circle, CircleMembership, CircleStaff, GroupSession
+from service.models.giving import Gift
 from service.models.members import Member
 from service.models.staff import Coordinator, Role
 
@@ -69,6 +70,13 @@ def access_sessions(coordinator: Coordinator) -> ColumnElement[bool]:
     return GroupSession.circle_id.in_(select(Circle.id).where(access_circles(coordinator)))
 
 
+def access_gifts(coordinator: Coordinator) -> ColumnElement[bool]:
+    """A clause on Gift: for a circle coordinator only those that are meant for their own circles."""
+    if sees_everything(coordinator):
+        return true()
+    return Gift.circle_id.in_(select(Circle.id).where(access_circles(coordinator)))
+
+
 def access_campaigns(coordinator: Coordinator) -> ColumnElement[bool]:
     """A clause on Campaign: for a circle coordinator only those to their own circles."""
     if sees_everything(coordinator):
@@ -107,6 +115,14 @@ def require_session(session: Session, coordinator: Coordinator, session_id: UUID
     found = session.scalar(select(GroupSession).where(GroupSession.id == session_id, access_sessions(coordinator)))
     if found is None:
         raise NotFound("There is no such session, or it belongs to another circle.")
+    return found
+
+
+def require_gift(session: Session, coordinator: Coordinator, gift_id: UUID) -> Gift:
+    """What somebody passed on, if this coordinator may read it. Raises NotFound."""
+    found = session.scalar(select(Gift).where(Gift.id == gift_id, access_gifts(coordinator)))
+    if found is None:
+        raise NotFound("It is not here. Its author may have taken it back, or it belongs to another circle.")
     return found
 
 

@@ -55,6 +55,16 @@ def measure(text: str) -> Measure:
     return Measure("GSM-7", sum(costs), segments, per_segment, left)
 
 
+def cheapest(text: str) -> str:
+    """The text with plain letters for every character outside GSM-7: for counting where accents cost nothing."""
+    return "".join(c if c in _COST else _plain_letter(c) for c in text.translate(_TYPOGRAPHY))
+
+
+def _plain_letter(sign: str) -> str:
+    first = unicodedata.normalize("NFKD", sign)[0]
+    return first if first in _COST else "?"
+
+
 def _pack(costs: list[int], alone: int, part: int) -> tuple[int, int, int]:
     """(segments, capacity of each, what is left in the last) for characters of these costs."""
     total = sum(costs)

@@ -2,9 +2,10 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, ForeignKey, Index, Integer, String, text
+from sqlalchemy import JSON, Boolean, ForeignKey, Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.db import Base, Encrypted, State, UTCTime, uuid7
@@ -81,11 +82,19 @@ class Gift(Base):
     """Edited for safety and privacy, never for voice."""
     named: Mapped[bool] = mapped_column(Boolean, default=False)
     """Whether the author chose to be named by their first name."""
+    mentions_self_harm: Mapped[bool] = mapped_column(Boolean, default=False)
+    """Then two people read it before anybody else does, and it stands first at the desk."""
+    circle_choices: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
+    """Circles (ids) that we named to the author by letters A, B, …; None where we did not ask, or they answered."""
     state: Mapped[GiftState] = mapped_column(State(GiftState), default=GiftState.REVIEW)
     question: Mapped[str | None] = mapped_column(Encrypted("gift.question"))
     """What a coordinator asked the author about it."""
+    asked_at: Mapped[datetime | None] = mapped_column(UTCTime)
+    """When that was asked; what they write after it may be the answer."""
     first_reader: Mapped[UUID | None] = mapped_column()
     """Who gave the first of two yeses, where self-harm is spoken of."""
     passed_at: Mapped[datetime] = mapped_column(UTCTime)
     decided_at: Mapped[datetime | None] = mapped_column(UTCTime)
     decided_by: Mapped[UUID | None] = mapped_column()
+    carried_at: Mapped[datetime | None] = mapped_column(UTCTime)
+    """When it was part of a circle's week: each is told there once."""

@@ -43,7 +43,7 @@ def reply(
         used = channel or conversation.channel
         if used == ChannelName.SMS and len(body) > LONGEST:
             raise Invalid(f"A text holds {LONGEST} characters; this has {len(body)}. Shorten it.", field="body")
-        message = _send(session, conversation, coordinator, used, body)
+        message = send(session, conversation, coordinator, used, body)
         promises.offer(session, conversation, message, coordinator)
         conversation.assigned_to = conversation.assigned_to or coordinator.id
         conversation.unread = 0
@@ -75,9 +75,10 @@ def _unless_overtaken(session: Session, conversation: Conversation, seen: UUID |
         raise Conflict("Somebody has answered in the meantime. Your words are still here; look before you send them.")
 
 
-def _send(
+def send(
     session: Session, conversation: Conversation, coordinator: Coordinator, channel: ChannelName, body: str
 ) -> Message:
+    """Queue a person's words; what comes back goes to a person. Raises Invalid where nothing may be sent."""
     member = session.get(Member, conversation.member_id) if conversation.member_id else None
     if member is None:
         if not conversation.unknown_from or conversation.channel != channel:

@@ -51,6 +51,7 @@ def keep(session: Session, passed: Passed) -> Gift:
         original=passed.words,
         body=passed.words,
         named=passed.named,
+        mentions_self_harm=story_checks.mentions_self_harm(passed.words),
         passed_at=clock.now(),
     )
     session.add(gift)

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from service.actions.giving import gifts, told_stories
+from service.actions.giving import gifts, growth, told_stories
 from service.actions.giving.gifts import Passed
-from service.models.giving import Giving
+from service.models.giving import Gift, Giving
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class Kind:
     """What PASS does with the words; keeps how to undo it, and returns what `<kind>_passed` needs."""
     names: tuple[str, str]
     """What it is called in our texts, English and Spanish."""
+    approved: Callable[[Session, Gift], None] | None = None
+    """How it goes on once a person has said yes to it; in the transaction of that yes."""
 
     def name(self, language: str) -> str:
         """What it is called, for a member of that language."""
@@ -40,11 +42,11 @@ KINDS: dict[Giving, Kind] = {
     ),
     Giving.STEP: Kind(
         frozenset(["step", "a step", "small step", "my step", "un paso", "mi paso", "pasito", "un pasito"]),
-        300, gifts.hand_over, ("step", "paso"),
+        300, gifts.hand_over, ("step", "paso"), growth.tell_author,
     ),
     Giving.SAID: Kind(
         frozenset(["said", "i said", "i said it", "how i said it", "dije", "lo dije", "como lo dije", "asi lo dije"]),
-        300, gifts.hand_over, ("sentence", "frase"),
+        300, gifts.hand_over, ("sentence", "frase"), growth.tell_author,
     ),
     Giving.FEELING: Kind(
         frozenset(["share", "share a feeling", "compartir", "compartir algo"]),

@@ -592,12 +592,16 @@ def upgrade() -> None:
         sa.Column("original", sa.LargeBinary(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("named", sa.Boolean(), nullable=False),
+        sa.Column("mentions_self_harm", sa.Boolean(), nullable=False),
+        sa.Column("circle_choices", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("state", sa.String(24), nullable=False),
         sa.Column("question", sa.LargeBinary(), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("first_reader", sa.Uuid(), nullable=True),
         sa.Column("passed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("decided_by", sa.Uuid(), nullable=True),
+        sa.Column("carried_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["circle_id"], ["circles.id"], name=op.f("fk_gifts_circle_id_circles"), ondelete="SET NULL"
         ),
