@@ -16,6 +16,7 @@ from service.models.content import Story, StoryState
 from service.web import (
     languages,
     public_circles,
+    public_giving,
     public_held,
     public_join,
     public_mine,
@@ -82,6 +83,7 @@ for _rule, _view, _methods in (
     ("/p/<token>/held", public_held.held, ["GET", "POST"]),
     ("/p/<token>/checkin", public_rooms.check_in, ["GET", "POST"]),
     ("/p/<token>/tools", public_rooms.tools, ["GET", "POST"]),
+    ("/p/<token>/give/<kind>", public_giving.give, ["GET", "POST"]),
     ("/u/<token>", public_settings.unsubscribe, ["GET", "POST"]),
     ("/rsvp/<token>", public_rsvp.rsvp, ["GET", "POST"]),
 ):

@@ -11,7 +11,7 @@ from service.actions import member_links, times
 from service.actions import preferences as actions
 from service.errors import DomainError, Invalid, Malformed
 from service.models.members import ChannelName, Topic
-from service.web import languages, public_words
+from service.web import languages, public_giving, public_words
 from service.web.languages import gettext as _
 
 CAPS = (1, 2, 3, 5, 7, 0)
@@ -86,6 +86,7 @@ def _page(token: str, view: actions.View, errors: dict[str, str], status: int) -
         time_zones=[(view.time_zone, public_words.zone_label(view.time_zone)), *public_words.time_zones()],
         paused_day=times.day(view.paused_until, view.time_zone, view.locale) if view.paused_until else "",
         number=settings.twilio_from,
+        gifts=public_giving.names(),
         circles_url=member_links.circles_url(view.member_id, holder_of(token)[1]),
     )
     return page, status

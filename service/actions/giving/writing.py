@@ -6,6 +6,7 @@ nothing that they wrote is lost. Nothing goes on before "Shall I pass this on? R
 """
 
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
@@ -16,8 +17,9 @@ from service.actions.conversations.saying import Incoming, answer
 from service.actions.giving.gifts import Passed
 from service.actions.giving.kinds import KINDS, begun_by
 from service.actions.tools.topics import folded
+from service.models.conversations import Message
 from service.models.giving import Giving, Writing
-from service.models.members import Member, MemberState
+from service.models.members import ChannelName, Member, MemberState
 
 OPEN_FOR = timedelta(hours=48)
 """Words that come later than this after the last piece are no longer a part of it."""
@@ -62,25 +64,25 @@ def _begin(session: Session, incoming: Incoming, member: Member, giving: Giving,
         open_.asked_at = clock.now()
         answer(session, incoming, "writing_open", _facts(open_, member))
         return f"keyword {giving.upper()}"
-    start(session, incoming, member, giving)
+    start(session, member, incoming.arrived.channel, giving)
     answer(session, incoming, f"{giving}_write")
     return f"keyword {giving.upper()}"
 
 
-def start(session: Session, incoming: Incoming, member: Member, giving: Giving) -> Writing:
+def start(session: Session, member: Member, channel: ChannelName, giving: Giving) -> Writing:
     """From now on what the member writes is a piece of this; whatever was open before is forgotten."""
-    _forget(session, member)
+    forget(session, member)
     now = clock.now()
     made = Writing(
-        member_id=member.id, kind=giving, words="", pieces=0, channel=incoming.arrived.channel, started_at=now,
-        last_at=now,
+        member_id=member.id, kind=giving, words="", pieces=0, channel=channel, started_at=now, last_at=now
     )  # fmt: skip
     session.add(made)
     session.flush()
     return made
 
 
-def _forget(session: Session, member: Member) -> None:
+def forget(session: Session, member: Member) -> None:
+    """Forget what the member was writing."""
     session.execute(delete(Writing).where(Writing.member_id == member.id))
     session.expire_all()
 
@@ -92,24 +94,24 @@ def _pass(session: Session, incoming: Incoming, member: Member, open_: Writing |
     if not open_.pieces:
         answer(session, incoming, f"{open_.kind}_write")
         return "keyword PASS"
-    giving, words = open_.kind, open_.words
-    passed = Passed(giving, member, incoming.arrived.channel, words)
-    told = KINDS[giving].hand_over(session, passed)
-    undo.remember(
-        session,
-        member,
-        incoming.message,
-        "passed_on",
-        {"kind": str(giving), "words": len(words.split())} | passed.remember,
-    )
-    _forget(session, member)
-    answer(session, incoming, f"{giving}_passed", told | {"count": len(words.split())})
-    return f"keyword PASS {giving}"
+    passed = Passed(open_.kind, member, incoming.arrived.channel, open_.words)
+    told = hand_on(session, passed, incoming.message)
+    forget(session, member)
+    answer(session, incoming, f"{passed.giving}_passed", told | {"count": len(passed.words.split())})
+    return f"keyword PASS {passed.giving}"
+
+
+def hand_on(session: Session, passed: Passed, message: Message) -> dict[str, Any]:
+    """Hand words on to whatever becomes of their kind, so that OOPS takes them back; returns what its answer needs."""
+    told = KINDS[passed.giving].hand_over(session, passed)
+    facts = {"kind": str(passed.giving), "words": len(passed.words.split())}
+    undo.remember(session, passed.member, message, "passed_on", facts | passed.remember)
+    return told
 
 
 def _drop(session: Session, incoming: Incoming, member: Member, open_: Writing) -> str:
     name = KINDS[open_.kind].name(member.language)
-    _forget(session, member)
+    forget(session, member)
     answer(session, incoming, "writing_dropped", {"kind": name})
     return "keyword DROP"
 
@@ -125,7 +127,7 @@ def _mail(session: Session, incoming: Incoming, member: Member, giving: Giving, 
         return _piece(session, incoming, member, open_)
     if open_ is not None and open_.pieces:
         return _begin(session, incoming, member, giving, open_)
-    return _piece(session, incoming, member, start(session, incoming, member, giving))
+    return _piece(session, incoming, member, start(session, member, incoming.arrived.channel, giving))
 
 
 def _piece(session: Session, incoming: Incoming, member: Member, open_: Writing) -> str:
@@ -147,6 +149,15 @@ def _facts(open_: Writing, member: Member) -> dict[str, object]:
 
 def _fits(open_: Writing, words: str) -> bool:
     return len(open_.words) + len(words) + 1 <= KINDS[open_.kind].longest
+
+
+def keep_draft(session: Session, member: Member, channel: ChannelName, giving: Giving, words: str) -> None:
+    """Keep words from a page as what is being written, unless something else is: PASS hands them on later."""
+    open_ = session.get(Writing, member.id)
+    if open_ is not None and open_.pieces and (open_.kind != giving or open_.words not in words):
+        return
+    if len(words) <= KINDS[giving].longest:
+        _add(start(session, member, channel, giving), words)
 
 
 def _add(open_: Writing, words: str) -> None:

@@ -112,7 +112,7 @@
   const count = (area) => {
     const out = document.getElementById(area.dataset.counterOut);
     if (!out) return;
-    if (area.dataset.counter === "chars") { out.textContent = `${area.value.length} characters`; return; }
+    if (area.dataset.counter === "chars") { out.textContent = `${area.value.length} ${area.dataset.counterWord || "characters"}`; return; }
     const { units, one, more, odd } = measure(area.value);
     const parts = units <= one ? (units ? 1 : 0) : Math.ceil(units / more);
     const left = parts <= 1 ? one - units : parts * more - units;
