@@ -1,4 +1,4 @@
-"""Check-ins with a rhythm, and the lines that members leave for themselves on a harder day."""
+"""Rhythms, of check-ins and what else comes round by itself; and lines that members leave for a harder day."""
 
 from datetime import date, datetime
 from enum import StrEnum
@@ -11,8 +11,16 @@ from sqlalchemy.orm import Mapped, mapped_column
 from service.db import Base, Encrypted, State, UTCTime, uuid7
 
 
+class RhythmKind(StrEnum):
+    """What comes round in a rhythm."""
+
+    CHECKIN = "checkin"
+    PROMPT = "prompt"  # "you too?": something that others felt, another each time
+    STORY = "story"  # a hope story, another each time
+
+
 class Every(StrEnum):
-    """How often a check-in comes round."""
+    """How often it comes round."""
 
     WEEK = "week"
     TWO_WEEKS = "two_weeks"
@@ -20,7 +28,7 @@ class Every(StrEnum):
 
 
 class Rhythm(Base):
-    """A check-in that comes round by itself, for a circle or for all who have check-ins on.
+    """Something that comes round by itself, for a circle or for all who have its topic on: a check-in, say.
 
     Each time the clock makes an ordinary campaign of it; (rhythm, day) is unique there, so it is made once.
     """
@@ -36,6 +44,7 @@ class Rhythm(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    kind: Mapped[RhythmKind] = mapped_column(State(RhythmKind), default=RhythmKind.CHECKIN)
     name: Mapped[str] = mapped_column(String(80))
     circle_id: Mapped[UUID | None] = mapped_column(ForeignKey("circles.id", ondelete="CASCADE"))
     every: Mapped[Every] = mapped_column(State(Every), default=Every.WEEK)
@@ -47,7 +56,7 @@ class Rhythm(Base):
     """Every second week counts from the week of this day."""
     channels: Mapped[str] = mapped_column(String(20), default="sms,email")
     contents: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
-    """What is asked: `{"channel", "language", "subject", "body"}` for each."""
+    """What is said: `{"channel", "language", "subject", "body"}` for each."""
     next_on: Mapped[date | None] = mapped_column(Date)
     """The next day, on each member's own calendar; NULL while it rests, and once it has ended."""
     paused_at: Mapped[datetime | None] = mapped_column(UTCTime)

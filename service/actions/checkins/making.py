@@ -17,10 +17,11 @@ from service.actions import zones
 from service.actions.campaigns import problems
 from service.actions.campaigns.run import LIFETIMES, zones_in_use
 from service.actions.checkins import days
-from service.models.campaigns import Campaign, CampaignContent, CampaignKind, CampaignState, Schedule
+from service.actions.checkins.kinds import KINDS
+from service.models.campaigns import Campaign, CampaignContent, CampaignState, Schedule
 from service.models.checkins import Rhythm
 from service.models.gatherings import Circle
-from service.models.members import ChannelName, Topic
+from service.models.members import ChannelName
 
 log = logs.get("rhythm")
 
@@ -55,16 +56,17 @@ def _make(rhythm_id: UUID) -> bool:
         keys = zones_in_use(session)
         begin, last = _moments(keys, rhythm, rhythm.next_on)
         while last < now - LATE:
-            log.warning("a check-in was let go: its day is over", rhythm=str(rhythm.id), day=str(rhythm.next_on))
+            log.warning("a day of a rhythm was let go: it is over", rhythm=str(rhythm.id), day=str(rhythm.next_on))
             rhythm.next_on = _after(rhythm, rhythm.next_on)
             begin, last = _moments(keys, rhythm, rhythm.next_on)
         if begin > now + AHEAD:
             return False
         made = _campaign(session, rhythm, rhythm.next_on, begin)
-        if made:
+        if made is not None:
             rhythm.next_on = _after(rhythm, rhythm.next_on)
+        if made:
             queue.ring_after(session, "start_campaigns")
-        return made
+        return bool(made)
 
 
 def _moments(keys: Iterable[str], rhythm: Rhythm, day: date) -> tuple[datetime, datetime]:
@@ -81,15 +83,21 @@ def _after(rhythm: Rhythm, day: date) -> date:
     return next(days.from_day(rhythm, day + timedelta(days=1)))
 
 
-def _campaign(session: Session, rhythm: Rhythm, day: date, begin: datetime) -> bool:
-    """Add the campaign; False, and the rhythm paused with the reason, where it could not be sent."""
+def _campaign(session: Session, rhythm: Rhythm, day: date, begin: datetime) -> bool | None:
+    """Add the campaign. False where there is nothing to carry on this day; None, and the rhythm paused with the
+    reason, where it could not be sent.
+    """
     known = select(Campaign.id).where(Campaign.rhythm_id == rhythm.id, Campaign.occurs_on == day)
     if session.scalar(known) is not None:
         return True
+    kind = KINDS[rhythm.kind]
     campaign = draft(rhythm)
+    if not kind.choose(session, rhythm, campaign):
+        log.info("a rhythm has nothing to carry on this day", rhythm=str(rhythm.id), kind=rhythm.kind)
+        return False
     campaign.occurs_on = day
     campaign.schedule, campaign.local_time = Schedule.LOCAL, _local(rhythm, day)
-    campaign.scheduled_at, campaign.expires_at = max(begin, clock.now()), begin + LIFETIMES[CampaignKind.CHECKIN]
+    campaign.scheduled_at, campaign.expires_at = max(begin, clock.now()), begin + LIFETIMES[kind.campaign]
     campaign.state = CampaignState.SCHEDULED
     session.add(campaign)
     session.flush()
@@ -97,15 +105,16 @@ def _campaign(session: Session, rhythm: Rhythm, day: date, begin: datetime) -> b
         session.delete(campaign)
         rhythm.paused_at, rhythm.paused_reason = clock.now(), found[0].message[:300]
         log.warning("a rhythm was paused: its words cannot be sent", rhythm=str(rhythm.id))
-        return False
+        return None
     return True
 
 
 def draft(rhythm: Rhythm) -> Campaign:
-    """The campaign that a rhythm makes, not scheduled yet and part of no session."""
+    """The campaign that a rhythm makes: not scheduled yet, carrying nothing yet, and part of no session."""
     now = clock.now()
+    kind = KINDS[rhythm.kind]
     campaign = Campaign(
-        id=db.uuid7(), name=rhythm.name, kind=CampaignKind.CHECKIN, topic=Topic.CHECKINS, state=CampaignState.DRAFT,
+        id=db.uuid7(), name=rhythm.name, kind=kind.campaign, topic=kind.topic, state=CampaignState.DRAFT,
         channels=rhythm.channels, audience={}, circle_id=rhythm.circle_id, rhythm_id=rhythm.id, override=False,
         created_by=rhythm.created_by, created_at=now, updated_at=now,
     )  # fmt: skip

@@ -12,9 +12,10 @@ from service import clock, db
 from service.actions import access, audit
 from service.actions.campaigns import Problem, problems
 from service.actions.checkins import days, making
+from service.actions.checkins.kinds import CHOSEN, KINDS
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.models.campaigns import Campaign
-from service.models.checkins import Every, Rhythm
+from service.models.checkins import Every, Rhythm, RhythmKind
 from service.models.gatherings import Circle
 from service.models.members import ChannelName
 from service.models.staff import Coordinator
@@ -36,6 +37,8 @@ class RhythmDetails:
     month_day: int | None = None
     starts_on: date | None = None
     circle_id: UUID | None = None
+    kind: RhythmKind = RhythmKind.CHECKIN
+    """Chosen once: a change leaves it as it is."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Row:
 
     rhythm: Rhythm
     circle: str
-    """Empty for all who have check-ins on."""
+    """Empty for all who have its topic on."""
     days: Sequence[date]
     """The next ones; none while it rests."""
     last: Campaign | None
@@ -77,7 +80,7 @@ def save(rhythm_id: UUID | None, coordinator: Coordinator, details: RhythmDetail
             raise Forbidden("Choose one of your circles: only others may ask everybody.")
         access.require_own_circle(session, coordinator, details.circle_id)
         if rhythm is None:
-            rhythm = Rhythm(id=db.uuid7(), created_by=coordinator.id, created_at=now)
+            rhythm = Rhythm(id=db.uuid7(), kind=details.kind, created_by=coordinator.id, created_at=now)
         if rhythm.ended_at is not None:
             raise Conflict("This rhythm has ended. Set up a new one.")
         rhythm.name, rhythm.every, rhythm.local_time = details.name.strip(), details.every, details.local_time
@@ -114,9 +117,10 @@ def _wrong(session: Session, rhythm: Rhythm) -> Problem | None:
     with session.no_autoflush:
         campaign = making.draft(rhythm)
         campaign.rhythm_id = None
+        KINDS[rhythm.kind].choose(session, rhythm, campaign)
         session.add(campaign)
         session.flush()
-        found = problems(session, campaign)
+        found = [problem for problem in problems(session, campaign) if problem.field not in CHOSEN]
         session.delete(campaign)
         session.flush()
     return found[0] if found else None

@@ -823,6 +823,7 @@ def upgrade() -> None:
     op.create_table(
         "rhythms",
         sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(24), nullable=False),
         sa.Column("name", sa.String(length=80), nullable=False),
         sa.Column("circle_id", sa.Uuid(), nullable=True),
         sa.Column("every", sa.String(24), nullable=False),

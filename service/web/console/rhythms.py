@@ -1,6 +1,7 @@
-"""Check-ins with a rhythm: the list with the days to come, the form, and pausing, taking up again, ending."""
+"""Rhythms of all kinds: the list with the days to come, the form, and pausing, taking up again, ending."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -16,10 +17,10 @@ from service import clock, config, db
 from service.actions import access, campaigns
 from service.actions.campaigns import choosing
 from service.actions.checkins import rhythms as actions
+from service.actions.checkins.kinds import KINDS
 from service.actions.checkins.rhythms import RhythmDetails
 from service.errors import DomainError
-from service.models.campaigns import CampaignKind
-from service.models.checkins import Every, Rhythm
+from service.models.checkins import Every, Rhythm, RhythmKind
 from service.models.members import ChannelName
 from service.web import languages
 from service.web.auth import me, signed_in
@@ -32,6 +33,26 @@ EVERY = [
     (Every.MONTH.value, "Every month"),
 ]
 PLACES = [(channel, language) for channel in ChannelName for language in ("en", "es")]
+
+
+@dataclass(frozen=True)
+class Words:
+    """How the pages speak of one kind of rhythm."""
+
+    label: str
+    name: str
+    """What a new one is called."""
+    everybody: str
+    hint: str
+    """About the words that are sent."""
+
+
+WORDS: dict[RhythmKind, Words] = {
+    RhythmKind.CHECKIN: Words(
+        "Check-in", "How are you today?", "Everybody who has check-ins on",
+        "How to answer (1 very hard … 5 good) and how to stop are added where they are missing.",
+    ),
+}  # fmt: skip
 
 
 class RhythmForm(HearthForm):
@@ -56,7 +77,9 @@ def listed() -> ResponseReturnValue:
     """The rhythms, the next first."""
     with db.reading() as session:
         rows = actions.listed(session, me())
-    return render_template("console/campaigns/rhythms.html", rows=rows, said=said, short=_short)
+    return render_template(
+        "console/campaigns/rhythms.html", rows=rows, said=said, short=_short, words=WORDS, kinds=list(KINDS)
+    )
 
 
 def _short(day: date) -> str:
@@ -77,12 +100,17 @@ def said(rhythm: Rhythm) -> str:
 @signed_in
 def new() -> ResponseReturnValue:
     """Set one up."""
-    usual: dict[str, Any] = {"name": "How are you today?", "local_time": "11:00", "starts_on": clock.now().date()}
+    kind = _kind(request.args.get("kind", ""))
+    usual: dict[str, Any] = {"name": WORDS[kind].name, "local_time": "11:00", "starts_on": clock.now().date()}
     for channel, language in PLACES:
-        subject, body = campaigns.starter(CampaignKind.CHECKIN, channel, language)
+        subject, body = campaigns.starter(KINDS[kind].campaign, channel, language)
         usual |= {f"{channel}_{language}_subject": subject, f"{channel}_{language}_body": body}
     channels = list(config.current().enabled_channels)
-    return _form(None, RhythmForm(data=None if request.method == "POST" else usual), ["1"], channels)
+    return _form(None, kind, RhythmForm(data=None if request.method == "POST" else usual), ["1"], channels)
+
+
+def _kind(typed: str) -> RhythmKind:
+    return next((kind for kind in KINDS if kind == typed), RhythmKind.CHECKIN)
 
 
 @signed_in
@@ -96,7 +124,7 @@ def edit(rhythm_id: UUID) -> ResponseReturnValue:
         place = f"{content['channel']}_{content['language']}"
         typed |= {f"{place}_subject": content["subject"], f"{place}_body": content["body"]}
     form = RhythmForm(data=None if request.method == "POST" else typed)
-    return _form(found, form, found.days.split(","), found.channels.split(","))
+    return _form(found, found.kind, form, found.days.split(","), found.channels.split(","))
 
 
 @signed_in
@@ -113,17 +141,19 @@ def act(rhythm_id: UUID, what: str) -> ResponseReturnValue:
     return redirect(url_for("campaigns.rhythms"))
 
 
-def _form(found: Rhythm | None, form: RhythmForm, days: Sequence[str], channels: Sequence[str]) -> ResponseReturnValue:
+def _form(
+    found: Rhythm | None, kind: RhythmKind, form: RhythmForm, days: Sequence[str], channels: Sequence[str]
+) -> ResponseReturnValue:
     with db.reading() as session:
         circles = [(str(circle.id), circle.name) for circle in choosing.circles(session, me())]
-    everybody = [("", "Everybody who has check-ins on")] if access.sees_everything(me()) else []
+    everybody = [("", WORDS[kind].everybody)] if access.sees_everything(me()) else []
     form.circle_id.choices = everybody + circles
     errors: dict[str, str] = {}
     if form.is_submitted():
         days, channels = request.form.getlist("days"), request.form.getlist("channels")
     if form.validate_on_submit():
         try:
-            actions.save(found.id if found else None, me(), _details(form, days, channels))
+            actions.save(found.id if found else None, me(), _details(form, kind, days, channels))
         except DomainError as error:
             if error.field in ("days", "channels"):
                 errors[error.field] = error.message
@@ -133,13 +163,14 @@ def _form(found: Rhythm | None, form: RhythmForm, days: Sequence[str], channels:
             flash("Saved. The days to come are below; each becomes a campaign a few hours before.", "good")
             return redirect(url_for("campaigns.rhythms"))
     page = render_template(
-        "console/campaigns/edit_rhythm.html", form=form, rhythm=found, days=days, channels=channels, errors=errors,
-        weekdays=list(enumerate(WEEKDAYS)), enabled=list(config.current().enabled_channels),
+        "console/campaigns/edit_rhythm.html", form=form, rhythm=found, words=WORDS[kind], days=days,
+        channels=channels, errors=errors, weekdays=list(enumerate(WEEKDAYS)),
+        enabled=list(config.current().enabled_channels),
     )  # fmt: skip
     return page, 422 if form.is_submitted() else 200
 
 
-def _details(form: RhythmForm, days: Sequence[str], channels: Sequence[str]) -> RhythmDetails:
+def _details(form: RhythmForm, kind: RhythmKind, days: Sequence[str], channels: Sequence[str]) -> RhythmDetails:
     contents = []
     for channel, language in PLACES:
         body = form[f"{channel}_{language}_body"].data or ""
@@ -150,5 +181,5 @@ def _details(form: RhythmForm, days: Sequence[str], channels: Sequence[str]) -> 
         name=form.name.data, every=Every(form.every.data), local_time=form.local_time.data,
         channels=tuple(c for c in ChannelName if c in channels), contents=tuple(contents),
         days=tuple(int(day) for day in days if day in "0123456"), month_day=form.month_day.data,
-        starts_on=form.starts_on.data, circle_id=UUID(form.circle_id.data) if form.circle_id.data else None,
+        starts_on=form.starts_on.data, circle_id=UUID(form.circle_id.data) if form.circle_id.data else None, kind=kind,
     )  # fmt: skip
