@@ -7,6 +7,7 @@ into a writer half-way fails at once with SQLITE_BUSY whatever the time-out says
 import fcntl
 import os
 import threading
+import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -333,6 +334,12 @@ def reading() -> Iterator[Session]:
     """A session for reading only; nothing that is done in it is kept."""
     with current().read_session() as session:
         yield session
+
+
+def one_at_a_time(session: Session, what: str) -> None:
+    """Wait until no other transaction that does `what` is under way, on any machine. SQLite has one writer anyway."""
+    if not current().is_sqlite:
+        session.execute(select(func.pg_advisory_xact_lock(zlib.crc32(what.encode()))))
 
 
 def on_commit(session: Session, key: str, callback: Callable[[], object]) -> None:

@@ -103,7 +103,7 @@ def write(
     answers: Message | None = None,
 ) -> Message:
     """Queue a message of these exact words to a member; it belongs to the member's conversation."""
-    thread = conversation_of(session, member, channel)
+    thread = _thread_of(session, member, channel, answers)
     if not subject and answers is not None and answers.subject:
         subject = answers.subject if answers.subject.lower().startswith("re:") else f"Re: {answers.subject}"
     message = Message(
@@ -235,6 +235,8 @@ def write_to(
         at=clock.now(),
     )
     session.add(message)
+    if conversation is not None:
+        conversation.last_out_at = message.at
     session.flush()
     delivery = _delivery(message, channel, purpose)
     delivery.direct_to = to
@@ -243,6 +245,12 @@ def write_to(
     session.flush()
     queue.ring_after(session, "drain_replies")
     return message
+
+
+def _thread_of(session: Session, member: Member, channel: ChannelName, answers: Message | None) -> Conversation:
+    """The conversation of the message that is answered, which is at hand, if it is the member's."""
+    known = session.get(Conversation, answers.conversation_id) if answers and answers.conversation_id else None
+    return known if known and known.member_id == member.id else conversation_of(session, member, channel)
 
 
 def conversation_of(session: Session, member: Member, channel: ChannelName) -> Conversation:

@@ -3,7 +3,7 @@
 Any text of theirs shows that it is; no answer within two weeks, or a NO, ends texts to it. Emails go on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -26,28 +26,33 @@ IN_HAND = (DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.UNKNOWN)
 ARRIVED = (DeliveryState.ACCEPTED, DeliveryState.SENT, DeliveryState.DELIVERED)
 
 
-def asked(session: Session, phone: str) -> bool:
+def of(members: Iterable[Member], phone: str) -> list[Address]:
+    """The addresses of these members that are this number: one as a rule, two where they share it."""
+    digest = db.blind_index(ChannelName.SMS, phone)
+    found = [address for member in members if (address := member.address(ChannelName.SMS))]
+    return sorted((a for a in found if bytes(a.index_hash) == digest), key=lambda a: a.id)
+
+
+def asked(phone: Sequence[Address]) -> bool:
     """Whether an answer from this number is awaited, or did not come in time."""
-    waits = Address.still_asked_at.is_not(None)
-    return session.scalar(select(Address.id).where(*_at(phone), waits).limit(1)) is not None
+    return any(address.still_asked_at is not None for address in phone)
 
 
-def heard(session: Session, phone: str) -> None:
+def heard(session: Session, phone: Sequence[Address]) -> None:
     """Somebody wrote from this number who is not a stranger: it is still its members', and what waited may leave."""
     now = clock.now()
-    addresses = session.scalars(select(Address).where(*_at(phone)).order_by(Address.id)).all()
-    for address in addresses:  # deliveries before addresses, as a claim takes them: neither waits for the other
+    for address in phone:  # deliveries before addresses, as a claim takes them: neither waits for the other
         if address.still_asked_at is not None:
             release(session, address.member_id, WAITS, "open_question")
-    for address in addresses:
+    for address in phone:
         _trust(address, now)
 
 
-def denied(session: Session, phone: str) -> None:
+def denied(session: Session, phone: Sequence[Address]) -> None:
     """Whoever has this number now says that it is not theirs: no text of ours goes there any more."""
-    addresses = session.scalars(select(Address).where(*_at(phone), Address.state == AddressState.OK)).all()
-    holds.take_back(session, [address.member_id for address in addresses])
-    for address in addresses:
+    reachable = [address for address in phone if address.state == AddressState.OK]
+    holds.take_back(session, [address.member_id for address in reachable])
+    for address in reachable:
         address.state = AddressState.SILENT
 
 
@@ -65,11 +70,6 @@ def _trust(address: Address, now: datetime) -> None:
     address.heard_at, address.still_asked_at = now, None
     if address.state == AddressState.SILENT:
         address.state = AddressState.OK
-
-
-def _at(phone: str) -> tuple[ColumnElement[bool], ...]:
-    digest = db.blind_index(ChannelName.SMS, phone)
-    return Address.channel == ChannelName.SMS, Address.index_hash == digest
 
 
 def give_up() -> int:

@@ -21,6 +21,8 @@ from service.models.gatherings import AskFor, AskState, Circle, CircleMembership
 from service.models.members import Member, MemberState
 
 OPEN = (AskState.WAITING, AskState.OFFERED)
+SHORTEST_WORD = 3
+"""Letters of the shortest keyword (`circles.check_keyword`): a shorter word is not looked up."""
 SLIPS_FROM = 4
 """Letters: in shorter words a slip makes another word."""
 A_FEW = 3
@@ -180,7 +182,7 @@ def by_word(session: Session, word: str, *, near: bool = False) -> tuple[Circle,
     `near` forgives a slip of the thumb (KITCHN), where only one keyword comes near. Codes forgive none.
     """
     wanted = word.strip(" .,!?\"'").upper()
-    if not wanted:
+    if len(wanted) < SHORTEST_WORD:
         return None
     found = session.scalar(select(Circle).where(or_(Circle.keyword == wanted, Circle.invite_code == wanted)).limit(1))
     if found is None and near and len(wanted) >= SLIPS_FROM:

@@ -14,7 +14,6 @@ from service.actions.conversations.saying import Incoming, answer
 from service.actions.tools.topics import folded
 from service.errors import Invalid
 from service.models.checkins import OwnLine
-from service.models.conversations import Direction, Message
 from service.models.members import Member, MemberState
 
 A_YEAR = timedelta(days=365)
@@ -66,7 +65,7 @@ def hear(session: Session, incoming: Incoming) -> str | None:
     if said in WORDS:
         answer(session, incoming, "line_write")
         return "keyword LINE"
-    if not _just_asked(session, incoming) or not _is_line(incoming):
+    if not _just_asked(incoming) or not _is_line(incoming):
         return None
     words = " ".join(incoming.arrived.words.split())
     if len(words) > LONGEST:
@@ -78,16 +77,10 @@ def hear(session: Session, incoming: Incoming) -> str | None:
     return "keyword LINE"
 
 
-def _just_asked(session: Session, incoming: Incoming) -> bool:
+def _just_asked(incoming: Incoming) -> bool:
     """Whether the last thing that we said to them was the request for their line."""
-    newest = (
-        select(Message.template, Message.at)
-        .where(Message.conversation_id == incoming.conversation.id, Message.direction == Direction.OUT)
-        .order_by(Message.at.desc(), Message.id.desc())
-        .limit(1)
-    )
-    last = session.execute(newest).first()
-    if last is None or last.template != "line_write" or last.at < clock.now() - ANSWER_WITHIN:
+    last = next(iter(incoming.lately.lines(ANSWER_WITHIN)), None)
+    if last is None or last.template != "line_write":
         return False
     return not (incoming.asked and incoming.asked[0].at > last.at)
 

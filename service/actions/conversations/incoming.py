@@ -1,6 +1,7 @@
 """A message as it arrived, the same for texts and emails."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -24,6 +25,8 @@ class Arrived:
     full: str | None = field(repr=False)
     subject: str | None = field(repr=False)
     event_id: int
+    at: datetime
+    """When it reached us."""
     provider_answered: str | None = None
     """STOP, START or HELP: the provider has answered already, so we stay silent."""
     automatic: bool = False

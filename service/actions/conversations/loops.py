@@ -5,12 +5,14 @@ nothing changes: the same words again, or the same answer again. And nobody gets
 """
 
 from datetime import timedelta
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service import clock
+from service.actions.conversations import lately
+from service.actions.conversations.lately import Line
 from service.models.campaigns import Purpose
 from service.models.conversations import Direction, Message
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from service.actions.conversations.saying import Incoming
 
 ROUNDS = 3
-MOST = 20
+MOST = lately.MOST
 WITHIN = timedelta(hours=1)
 ALWAYS = frozenset(["stopped_with_line"])
 """What goes out all the same: it carries the line for somebody in danger."""
@@ -28,7 +30,7 @@ VARIES = frozenset(["tool_card", "writing_so_far"])
 
 def going_round(session: Session, incoming: "Incoming", template: str) -> bool:
     """Whether `template` would be the fourth of a row that leads nowhere, or one too many in an hour."""
-    given = _answers(session, incoming)
+    given = _answers(incoming)
     if len(given) >= MOST:
         return True
     if len(given) < ROUNDS:
@@ -39,20 +41,10 @@ def going_round(session: Session, incoming: "Incoming", template: str) -> bool:
     return all(_fold(said) == words for said in _said_before(session, incoming))
 
 
-def _answers(session: Session, incoming: "Incoming") -> list[Message]:
+def _answers(incoming: "Incoming") -> list[Line]:
     """Our automatic answers of the last hour, newest first, since a person last wrote."""
-    newest = select(Message).where(
-        Message.conversation_id == incoming.conversation.id,
-        Message.direction == Direction.OUT,
-        Message.at > clock.now() - WITHIN,
-    )
-    found = []
-    for message in session.scalars(newest.order_by(Message.at.desc(), Message.id.desc()).limit(MOST)):
-        if message.coordinator_id is not None:
-            break
-        if message.purpose == Purpose.ANSWER:
-            found.append(message)
-    return found
+    lines = takewhile(lambda line: line.coordinator_id is None, incoming.lately.lines(WITHIN))
+    return [line for line in lines if line.purpose == Purpose.ANSWER]
 
 
 def _said_before(session: Session, incoming: "Incoming") -> list[str]:

@@ -17,10 +17,10 @@ def hear(session: Session, incoming: Incoming) -> str | None:
     Whoever writes "who is this?" or "wrong number" has been stopped before this. Any other words show that it is
     theirs; while we ask, words that may mean "stop" or "what is this?" do not, and a person reads them anyway.
     """
-    phone = incoming.arrived.sender
     if incoming.arrived.channel != ChannelName.SMS or not incoming.members:
         return None
-    if not phones.asked(session, phone):
+    phone = phones.of(incoming.members, incoming.arrived.sender)
+    if not phones.asked(phone):
         phones.heard(session, phone)
         return None
     if incoming.read.weak_opt_out or incoming.read.intent == Intent.HELP:

@@ -1,22 +1,22 @@
-"""Working through stored webhooks: members' words first, one transaction each; receipts after them, in batches."""
+"""Working through stored webhooks: members' words first (`words`); receipts after them, in batches."""
 
 import time
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import or_, select, update
+from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
 from service import clock, db, links, logs, queue
-from service.actions.conversations import receiving, store, unreadable
+from service.actions.conversations import store, words
+from service.actions.conversations.waiting import failed, waiting
 from service.actions.delivery import Receipt, apply_receipts, lateness, results
 from service.channels import events, inbound_text
 from service.channels.base import Outcome
 from service.channels.errors import outcome_of_bounce, outcome_of_code
-from service.errors import DomainError, Malformed
+from service.errors import DomainError
 from service.models.campaigns import DeliveryState
 from service.models.conversations import WebhookEvent
 
@@ -28,8 +28,6 @@ LINGER = store.RECEIPTS_RING_EVERY + 0.1
 """Seconds for which a worker goes on looking after the last receipts: the next ones ring at the latest then."""
 LOOK_EVERY = 0.05
 """Seconds between two looks while lingering."""
-GIVE_UP_AFTER = 4
-"""Tries, within half a minute, after which a message that cannot be processed goes to a person as it came."""
 LARGEST_ID = 2**63 - 1
 
 
@@ -46,8 +44,8 @@ def process_inbound(budget: float = BUDGET, linger: float = 0.0) -> int:
         if time.monotonic() >= ends:
             queue.ring("process_inbound")
             break
-        if _next_words():
-            done += 1
+        if count := words.take_next():
+            done += count
         elif count := _next_receipts():
             done += count
             lingers_until = time.monotonic() + linger
@@ -56,59 +54,6 @@ def process_inbound(budget: float = BUDGET, linger: float = 0.0) -> int:
         else:
             break
     return done
-
-
-def _waiting(kinds: Sequence[str], limit: int, what: Sequence[Any] = (WebhookEvent,), *, lock: bool = True) -> Any:
-    now = clock.now()
-    statement = (
-        select(*what)
-        .where(
-            WebhookEvent.processed_at.is_(None),
-            WebhookEvent.kind.in_(kinds),
-            or_(WebhookEvent.next_try_at.is_(None), WebhookEvent.next_try_at <= now),
-        )
-        .order_by(WebhookEvent.id)
-        .limit(limit)
-    )
-    return statement.with_for_update(skip_locked=True) if lock and not db.current().is_sqlite else statement
-
-
-def _next_words() -> bool:
-    """Process the oldest message from a member; whether there was one. A failure is tried again, later."""
-    event_id: int | None = None
-    try:
-        with db.transaction() as session:
-            event = session.scalars(_waiting(store.WORDS, 1)).first()
-            if event is None:
-                return False
-            event_id = event.id
-            if event.attempts < GIVE_UP_AFTER:
-                receiving.receive(session, event)
-                event.error = None
-            else:
-                unreadable.hand_to_person(session, event)
-            event.processed_at = clock.now()
-    except Exception as error:
-        if event_id is None:
-            raise
-        _failed(event_id, error)
-    return True
-
-
-def _failed(event_id: int, error: Exception) -> None:
-    """Nothing of the failed try was kept. The event is tried again soon; what stays unreadable goes to a person."""
-    code = error.error_code if isinstance(error, DomainError) else type(error).__name__
-    log.error("an inbound event could not be processed", event_id=event_id, exc_info=error)
-    with db.transaction() as session:
-        event = session.get_one(WebhookEvent, event_id)
-        # What cannot be read now will not become readable.
-        event.attempts = max(event.attempts + 1, GIVE_UP_AFTER if isinstance(error, Malformed) else 0)
-        event.error = code[:120]
-        # Handing over comes at once; if even that fails, it is tried again and again, a little later each time.
-        wait = 0.0 if event.attempts == GIVE_UP_AFTER else min(2.0**event.attempts, 600.0)
-        event.next_try_at = clock.now() + timedelta(seconds=wait)
-        if event.kind in store.RECEIPTS and event.attempts >= GIVE_UP_AFTER:
-            event.processed_at = clock.now()  # no member's words: the error is kept beside it
 
 
 def _next_receipts() -> int:
@@ -127,24 +72,24 @@ def _next_receipts() -> int:
 def _apply(most: int) -> int:
     with db.transaction() as session:
         columns = (WebhookEvent.id, WebhookEvent.kind, WebhookEvent.raw, WebhookEvent.received_at)
-        waiting = session.execute(_waiting(store.RECEIPTS, most, columns)).all()
-        if waiting:
-            found = [(event, receipt) for event in waiting for receipt in _receipts_of(event)]
+        events = session.execute(waiting(store.RECEIPTS, most, columns)).all()
+        if events:
+            found = [(event, receipt) for event in events for receipt in _receipts_of(event)]
             apply_receipts(session, [receipt for _, receipt in found])
             mails = [(e.received_at, r.at) for e, r in found if e.kind == store.EMAIL_EVENT]
             if late := [received_at for received_at, at in mails if received_at > at + lateness.LATE]:
                 lateness.note(session, max(late))
-            done = db.among(WebhookEvent.id, [event.id for event in waiting])
+            done = db.among(WebhookEvent.id, [event.id for event in events])
             marked = update(WebhookEvent).where(done).values(processed_at=clock.now())
             session.execute(marked.execution_options(synchronize_session=False))
-    return len(waiting)
+    return len(events)
 
 
 def _one_by_one() -> int:
     """The same batch, each receipt in a transaction of its own."""
     done = 0
     with db.reading() as session:
-        ids = list(session.scalars(_waiting(store.RECEIPTS, RECEIPTS_AT_ONCE, (WebhookEvent.id,), lock=False)))
+        ids = list(session.scalars(waiting(store.RECEIPTS, RECEIPTS_AT_ONCE, (WebhookEvent.id,), lock=False)))
     for event_id in ids:
         try:
             with db.transaction() as session:
@@ -152,7 +97,7 @@ def _one_by_one() -> int:
                 apply_receipts(session, _receipts_of(event))
                 event.processed_at = clock.now()
         except Exception as error:
-            _failed(event_id, error)
+            failed(event_id, error)
         done += 1
     return done
 

@@ -1,18 +1,21 @@
 """What a reply answers: the latest invite, check-in or story that is still open for this member."""
 
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service import clock, db
+from service import clock
 from service.actions.conversations.incoming import Arrived
+from service.actions.conversations.lately import Lately
 from service.actions.delivery.history import QUESTION_OPEN
 from service.actions.understanding import Question
 from service.models.campaigns import Asks, Campaign, CampaignContent, Delivery, DeliveryState, Purpose
-from service.models.conversations import Conversation, Direction, Joining, Message
 from service.models.gatherings import GroupSession
 from service.models.members import ChannelName, Member, MemberState
 
@@ -38,42 +41,50 @@ class Asked:
     at: datetime
 
 
-def open_for(session: Session, member: Member, arrived: Arrived) -> list[Asked]:
-    """The member's open questions, newest first, at most one of a kind.
-
-    A reply to a campaign's mail answers that campaign and nothing else. An invite closes when its session begins.
-    """
-    now = clock.now()
-    only = arrived.answers_campaign
-    since = now - (MAIL_OPEN if only else QUESTION_OPEN)
+def sent_lately(session: Session, members: Collection[Member]) -> dict[UUID, list[Any]]:
+    """member → what campaigns sent them in the last MAIL_OPEN, newest first."""
+    if not members:
+        return {}
     statement = (
         select(
             Delivery.id,
+            Delivery.member_id,
             Delivery.asks,
             Delivery.campaign_id,
+            Delivery.channel,
+            Delivery.purpose,
+            Delivery.state,
+            Delivery.sending_at,
             Campaign.session_id,
             Campaign.story_id,
-            Delivery.sending_at,
+            GroupSession.starts_at,
         )
         .join(Campaign, Campaign.id == Delivery.campaign_id)
         .outerjoin(GroupSession, GroupSession.id == Campaign.session_id)
-        .where(
-            Delivery.member_id == member.id,
-            Delivery.asks.is_not(None),
-            Delivery.sending_at > since,
-            Delivery.state.not_in(NEVER_LEFT),
-            (GroupSession.id.is_(None)) | (GroupSession.starts_at > now),
-        )
+        .where(Delivery.member_id.in_([m.id for m in members]), Delivery.sending_at > clock.now() - MAIL_OPEN)
         .order_by(Delivery.sending_at.desc())
-        .limit(10)
     )
-    if only:
-        statement = statement.where(Delivery.campaign_id == only)
+    found: dict[UUID, list[Any]] = defaultdict(list)
+    for row in session.execute(statement):
+        found[row.member_id].append(row)
+    return found
+
+
+def open_among(sent: Iterable[Any], arrived: Arrived) -> list[Asked]:
+    """The open questions among what `sent_lately` found for a member, newest first, at most one of a kind.
+
+    A reply to a campaign's mail answers that campaign and nothing else. An invite closes when its session begins.
+    """
+    now, only = clock.now(), arrived.answers_campaign
     found: dict[Asks, Asked] = {}
-    for id_, asks, campaign_id, session_id, story_id, at in session.execute(statement):
-        if asks and campaign_id and at:
-            found.setdefault(asks, Asked(id_, asks, campaign_id, session_id, story_id, at))
-    return sorted(found.values(), key=lambda a: a.at, reverse=True)
+    for row in sent:
+        if row.asks is None or row.state in NEVER_LEFT or (row.starts_at is not None and row.starts_at <= now):
+            continue
+        if row.campaign_id == only if only else row.sending_at > now - QUESTION_OPEN:
+            found.setdefault(
+                row.asks, Asked(row.id, row.asks, row.campaign_id, row.session_id, row.story_id, row.sending_at)
+            )
+    return list(found.values())
 
 
 def question_of(asked: list[Asked]) -> Question:
@@ -81,12 +92,10 @@ def question_of(asked: list[Asked]) -> Question:
     return QUESTION[asked[0].asks]
 
 
-def waiting_question(session: Session, arrived: Arrived, members: list[Member]) -> Question:
+def waiting_question(session: Session, arrived: Arrived, members: list[Member], *, joining: bool) -> Question:
     """Where no campaign asks: whether we wait for a confirmation or for "18 or over"."""
-    if arrived.channel == ChannelName.SMS:
-        digest = db.blind_index(arrived.channel, arrived.sender)
-        if session.get(Joining, digest) is not None:
-            return Question.ADULT
+    if joining and arrived.channel == ChannelName.SMS:
+        return Question.ADULT
     if any(confirm_open(session, member, arrived.channel) for member in members):
         return Question.CONFIRM
     return Question.NONE
@@ -110,53 +119,34 @@ def confirm_open(session: Session, member: Member, channel: ChannelName) -> bool
     return session.scalar(later.limit(1)) is None
 
 
-def last_words(session: Session, conversation: Conversation, members: list[Member]) -> list[str]:
+def last_words(lately: Lately, told: list[tuple[datetime, str]]) -> list[str]:
     """The last texts that we sent, oldest first: a bare YES is judged against what it answers.
 
     Our automatic answers ask nothing; that many of them name the emergency number must not make a crisis of a "thanks".
     """
-    said: list[tuple[datetime, str]] = [
-        (at, body)
-        for at, body in session.execute(
-            select(Message.at, Message.body)
-            .where(
-                Message.conversation_id == conversation.id,
-                Message.direction == Direction.OUT,
-                Message.automatic.is_(False),
-                Message.at > clock.now() - MAIL_OPEN,
-            )
-            .order_by(Message.at.desc())
-            .limit(2)
-        )
-    ]
-    for member in members:
-        said += _campaign_words(session, member)
-    return [words for _, words in sorted(said)]
+    return [words for _, words in sorted([*lately.by_people(), *told])]
 
 
-def _campaign_words(session: Session, member: Member) -> list[tuple[datetime, str]]:
-    """What the last campaign said to this member, on its channel and in their language where there is one."""
-    last = session.execute(
-        select(Delivery.campaign_id, Delivery.channel, Delivery.sending_at)
-        .where(
-            Delivery.member_id == member.id,
-            Delivery.purpose == Purpose.CAMPAIGN,
-            Delivery.sending_at > clock.now() - MAIL_OPEN,
-        )
-        .order_by(Delivery.sending_at.desc())
-        .limit(1)
-    ).first()
-    if last is None or last.sending_at is None:
-        return []
-    contents = list(
-        session.scalars(
-            select(CampaignContent).where(
-                CampaignContent.campaign_id == last.campaign_id, CampaignContent.channel == last.channel
-            )
-        )
-    )
-    contents.sort(key=lambda c: (c.language != member.language, c.language != "en"))
-    return [(last.sending_at, contents[0].body)] if contents else []
+def words_of_last(session: Session, sent: Mapping[UUID, list[Any]]) -> dict[UUID, tuple[datetime, str]]:
+    """member → what the last campaign said to them, on its channel and in their language where there is one.
+
+    `sent` is what `sent_lately` found; the members are in the session already.
+    """
+    last = {id_: next((row for row in rows if row.purpose == Purpose.CAMPAIGN), None) for id_, rows in sent.items()}
+    wanted = {row.campaign_id for row in last.values() if row is not None}
+    if not wanted:
+        return {}
+    said: dict[tuple[UUID, ChannelName], list[CampaignContent]] = defaultdict(list)
+    for content in session.scalars(select(CampaignContent).where(CampaignContent.campaign_id.in_(wanted))):
+        said[content.campaign_id, content.channel].append(content)
+    found = {}
+    for member_id, row in last.items():
+        contents = said[row.campaign_id, row.channel] if row is not None else []
+        if row is not None and contents:
+            language = session.get_one(Member, member_id).language
+            best = min(contents, key=lambda c: (c.language != language, c.language != "en"))
+            found[member_id] = (row.sending_at, best.body)
+    return found
 
 
 def named_by(session: Session, token: tuple[str, str] | None) -> Delivery | None:

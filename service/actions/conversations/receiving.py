@@ -4,6 +4,7 @@ a keyword, and always a person where there are words (DESIGN section 4).
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -15,12 +16,13 @@ from service import clock, config, db, links
 from service.actions import contacts, understanding
 from service.actions.belonging import talking as circle_talk
 from service.actions.conversations import answering, media, phone_answers, questions, solving, stopping, store
+from service.actions.conversations.gathering import Known, gather
 from service.actions.conversations.incoming import Arrived, Hold
+from service.actions.conversations.lately import Lately
 from service.actions.conversations.saying import Incoming, to_person
 from service.actions.finding import talking as find_talk
 from service.actions.giving import writing
-from service.actions.outbox import conversation_of
-from service.actions.safety import answered_page, open_flags, raise_flag
+from service.actions.safety import answered_page, raise_flag
 from service.actions.tools import asking as tools_asking
 from service.actions.understanding import Intent, Minor, Risk, Understanding
 from service.channels import inbound_email, inbound_text
@@ -41,19 +43,36 @@ PERSON_FIRST = timedelta(hours=48)
 """For so long after a person wrote, everything but STOP goes to that person (rule of conversation 1)."""
 
 
-def receive(session: Session, event: WebhookEvent) -> Message | None:
-    """Take one stored message in. Everything happens in the caller's transaction, so nothing is half-done."""
-    arrived = _text(event) if event.kind == store.TEXT else _email(session, event)
-    if arrived.channel == ChannelName.SMS and answered_page(session, arrived.sender, arrived.words):
-        return None  # a coordinator took a page: no member's message
-    conversation, members = _whose(session, arrived)
-    message = _keep(session, event, arrived, conversation, members)
-    asked = questions.open_for(session, members[0], arrived) if len(members) == 1 else []
-    read = _understand(session, arrived, conversation, members, asked)
+def read(session: Session, event: WebhookEvent) -> Arrived:
+    """What somebody wrote, out of the stored webhook. Raises Malformed."""
+    return _text(event) if event.kind == store.TEXT else _email(session, event)
+
+
+def receive(session: Session, arrivals: Sequence[Arrived]) -> None:
+    """Take stored messages in, each from another sender. Everything happens in the caller's transaction, so nothing is
+    half-done.
+    """
+    # A coordinator may take a page by text: that is no member's message.
+    ours = [a for a in arrivals if not (a.channel == ChannelName.SMS and answered_page(session, a.sender, a.words))]
+    everybody = gather(session, ours) if ours else []
+    incoming = [_take(session, arrived, known) for arrived, known in zip(ours, everybody, strict=True)]
+    session.flush()
+    for one in incoming:
+        for name, kind, size, url in one.arrived.attachments:
+            _attach(session, one.message, name, kind[:100], size, url)
+        _act(session, one)
+
+
+def _take(session: Session, arrived: Arrived, known: Known) -> Incoming:
+    """The message as it is kept, and what it says."""
+    lately = Lately(session, known.conversation)
+    read = _understand(session, arrived, known, lately)
+    message = _keep(session, arrived, known.conversation, known.members)
     message.automatic = read.automatic or arrived.automatic
     message.labels = _labels(read, arrived)
-    _act(session, Incoming(message, conversation, members, arrived, read, asked))
-    return message
+    return Incoming(
+        message, known.conversation, known.members, arrived, read, known.asked, lately, known.flagged, known.finding
+    )
 
 
 def _act(session: Session, incoming: Incoming) -> None:
@@ -121,7 +140,7 @@ def _stops(incoming: Incoming) -> bool:
 
 def _person_first(session: Session, incoming: Incoming) -> bool:
     """Whether a person is in this conversation: a flag is open, or a person wrote last within 48 hours."""
-    if open_flags(session, conversation_id=incoming.conversation.id):
+    if incoming.flagged:
         return True
     member = incoming.member
     if member is None or member.last_human_at is None or member.last_human_at < clock.now() - PERSON_FIRST:
@@ -134,13 +153,14 @@ def _person_first(session: Session, incoming: Incoming) -> bool:
     return session.scalar(later.limit(1)) is None
 
 
-def _understand(
-    session: Session, arrived: Arrived, conversation: Conversation, members: list[Member], asked: list[questions.Asked]
-) -> Understanding:
+def _understand(session: Session, arrived: Arrived, known: Known, lately: Lately) -> Understanding:
     """What the words say, against what we asked. A failure inside counts as a concern (`screen` sees to it)."""
-    language = members[0].language if members else None
-    question = questions.question_of(asked) if asked else questions.waiting_question(session, arrived, members)
-    said = questions.last_words(session, conversation, members)
+    language = known.members[0].language if known.members else None
+    if known.asked:
+        question = questions.question_of(known.asked)
+    else:
+        question = questions.waiting_question(session, arrived, known.members, joining=known.joining)
+    said = questions.last_words(lately, known.told)
     return understanding.screen(arrived.words, language=language, question=question, context=said)
 
 
@@ -163,6 +183,7 @@ def _text(event: WebhookEvent) -> Arrived:
         provider_answered=text.opt_out_type,
         attachments=[(m.url.rsplit("/", 1)[-1], m.content_type, None, m.url) for m in text.media],
         event_id=event.id,
+        at=event.received_at,
     )
 
 
@@ -193,52 +214,16 @@ def _email(session: Session, event: WebhookEvent) -> Arrived:
         message_id=mail.message_id,
         attachments=[(a.name, a.content_type, a.size, None) for a in mail.attachments],
         event_id=event.id,
+        at=event.received_at,
     )
 
 
-def _whose(session: Session, arrived: Arrived) -> tuple[Conversation, list[Member]]:
-    """The conversation and the member(s) it belongs to; an address of nobody, or of two, and what may be forged, goes
-    to a person first.
-    """
-    members = _members(session, arrived)
-    if len(members) == 1 and arrived.held is None:
-        return conversation_of(session, members[0], arrived.channel), members
-    digest = db.blind_index(arrived.channel, arrived.sender)
-    found = session.scalar(
-        select(Conversation).where(Conversation.address_hash == digest, Conversation.member_id.is_(None))
-    )
-    if found is None:
-        found = Conversation(
-            id=db.uuid7(), channel=arrived.channel, address_hash=digest, unknown_from=arrived.sender,
-            state=ConversationState.HELD, unread=0, tags="shared" if len(members) > 1 else "", created_at=clock.now(),
-        )  # fmt: skip
-        session.add(found)
-        session.flush()
-    if arrived.held is not None:
-        found.tags = arrived.held.value
-    return found, members
-
-
-def _members(session: Session, arrived: Arrived) -> list[Member]:
-    """Who wrote: by the signed reply address where it names one person, else by the address."""
-    by_address = contacts.find_members(session, arrived.channel, arrived.sender)
-    if arrived.answers_delivery:
-        delivery = session.get(Delivery, arrived.answers_delivery)
-        member = session.get(Member, delivery.member_id) if delivery and delivery.member_id else None
-        if member is not None and (not by_address or member in by_address):
-            return [member]
-    return by_address
-
-
-def _keep(
-    session: Session, event: WebhookEvent, arrived: Arrived, conversation: Conversation, members: list[Member]
-) -> Message:
-    now = clock.now()
+def _keep(session: Session, arrived: Arrived, conversation: Conversation, members: list[Member]) -> Message:
     message = Message(
         id=db.uuid7(),
         conversation_id=conversation.id,
         member_id=members[0].id if len(members) == 1 and arrived.held is None else None,
-        event_id=event.id,
+        event_id=arrived.event_id,
         direction=Direction.IN,
         channel=arrived.channel,
         subject=arrived.subject or None,
@@ -246,19 +231,20 @@ def _keep(
         body_full=arrived.full if arrived.full and arrived.full != arrived.words else None,
         in_reply_to=arrived.message_id,
         answers_delivery_id=arrived.answers_delivery,
-        labels={},
-        at=event.received_at,
+        at=arrived.at,
     )
     session.add(message)
-    session.flush()
-    for name, kind, size, url in arrived.attachments:
-        if url is not None:
-            media.expect(session, message, name, kind[:100], url)
-        else:
-            session.add(Attachment(message_id=message.id, name=name, content_type=kind[:100], size=size, at=message.at))
-    conversation.last_in_at = event.received_at
+    conversation.last_in_at = arrived.at
     conversation.channel = arrived.channel
     conversation.unread += 1
     for member in members if arrived.held is None else ():
-        member.last_heard_at = now
+        member.last_heard_at = clock.now()
     return message
+
+
+def _attach(session: Session, message: Message, name: str, kind: str, size: int | None, url: str | None) -> None:
+    """List what came with a message; a picture with a text is still at the provider, and is fetched later."""
+    if url is not None:
+        media.expect(session, message, name, kind, url)
+    else:
+        session.add(Attachment(message_id=message.id, name=name, content_type=kind, size=size, at=message.at))

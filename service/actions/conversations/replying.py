@@ -203,6 +203,7 @@ def belongs_to(conversation_id: UUID, coordinator: Coordinator, member_id: UUID)
         own.state = ConversationState.NEEDS_REPLY
         own.waiting_since = own.waiting_since or held.waiting_since or clock.now()
         own.last_in_at = max(filter(None, (own.last_in_at, held.last_in_at)), default=None)
+        own.last_out_at = max(filter(None, (own.last_out_at, held.last_out_at)), default=None)
         held.state = ConversationState.RESOLVED
         held.tags = "moved"
         audit.record(session, str(coordinator.id), "conversation.match", own, held=str(held.id))

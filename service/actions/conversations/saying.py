@@ -12,6 +12,7 @@ from service import clock
 from service.actions import contacts, outbox
 from service.actions.conversations import loops, questions
 from service.actions.conversations.incoming import Arrived
+from service.actions.conversations.lately import Lately
 from service.actions.understanding import Understanding
 from service.models.campaigns import Purpose
 from service.models.conversations import Conversation, ConversationState, Direction, Message
@@ -30,6 +31,11 @@ class Incoming:
     arrived: Arrived
     read: Understanding
     asked: list[questions.Asked]
+    lately: Lately
+    flagged: bool = False
+    """Whether a flag was open in this conversation before it came."""
+    finding: bool = False
+    """Whether a FIND is under way in it."""
 
     @property
     def member(self) -> Member | None:
@@ -72,17 +78,19 @@ def answer(
         return
     member = incoming.member
     if member is not None:
-        outbox.say(session, member, template, incoming.arrived.channel, purpose, extra, answers=incoming.message)
+        said = outbox.say(session, member, template, incoming.arrived.channel, purpose, extra, answers=incoming.message)
+        incoming.lately.add(said)
         return
     country = contacts.country_of(incoming.arrived.sender) if incoming.arrived.channel == ChannelName.SMS else ""
     language = incoming.read.language
     if any(m.discreet for m in incoming.members):
         neutral = outbox.NEUTRAL.get(language, outbox.NEUTRAL["en"])
         extra = {"org_name": neutral["sender"], **(extra or {})}
-    outbox.say_to(
+    said = outbox.say_to(
         session, incoming.arrived.channel, incoming.arrived.sender, template, country=country, language=language,
         purpose=purpose, context=extra, conversation=incoming.conversation,
     )  # fmt: skip
+    incoming.lately.add(said)
 
 
 def did(incoming: Incoming, what: str) -> None:
@@ -92,10 +100,13 @@ def did(incoming: Incoming, what: str) -> None:
 
 def said_lately(session: Session, conversation: Conversation, *templates: str) -> bool:
     """Whether one of these answers was given in the last day: once is kind, twice is a machine."""
+    since = clock.now() - SAID_ONCE
+    if conversation.last_out_at is None or conversation.last_out_at <= since:
+        return False
     statement = select(Message.id).where(
         Message.conversation_id == conversation.id,
         Message.direction == Direction.OUT,
         Message.template.in_(templates),
-        Message.at > clock.now() - SAID_ONCE,
+        Message.at > since,
     )
     return session.scalar(statement.limit(1)) is not None

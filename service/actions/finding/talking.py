@@ -90,6 +90,8 @@ def expects(session: Session, incoming: Incoming) -> bool:
 
 
 def _under_way(session: Session, incoming: Incoming) -> Finding | None:
+    if not incoming.finding:
+        return None
     finding = session.get(Finding, incoming.conversation.id)
     if finding is None or finding.channel != incoming.arrived.channel:
         return None

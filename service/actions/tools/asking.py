@@ -18,7 +18,7 @@ from service.actions.conversations.saying import Incoming, answer, to_person
 from service.actions.tools import cards, choosing, helped, series, topics, wording
 from service.models.campaigns import Asks, Campaign, Delivery
 from service.models.content import Tool
-from service.models.conversations import Direction, Message
+from service.models.conversations import Message
 from service.models.members import ChannelName, Member, MemberState
 from service.models.tools import ToolRead
 
@@ -52,13 +52,15 @@ def stops_series(session: Session, incoming: Incoming) -> bool:
     Like every stop it counts whoever is in the conversation. Words that stop everything have been honoured already.
     """
     member = incoming.member
-    reader = series.running(session, member.id) if member else None
-    if member is None or reader is None or incoming.arrived.held is not None:
-        return False
     words = topics.folded(incoming.arrived.words).split()
-    about = wording.SERIES | wording.CARDS | {w for w in topics.folded(reader.title).split() if len(w) > 3}
     ends = wording.ENDING & set(words) or ("no" in words and {"more", "mas", "quiero"} & set(words))
-    if not ends or not about & set(words) or len(words) > wording.MOST_WORDS:
+    if member is None or not ends or incoming.arrived.held is not None or len(words) > wording.MOST_WORDS:
+        return False
+    reader = series.running(session, member.id)
+    if reader is None:
+        return False
+    about = wording.SERIES | wording.CARDS | {w for w in topics.folded(reader.title).split() if len(w) > 3}
+    if not about & set(words):
         return False
     series.end(session, reader.id, "stopped")
     undo.remember(session, member, incoming.message, "series_stop", {"reader": str(reader.id)})
@@ -134,14 +136,8 @@ def _names(found: Iterable[str], member: Member) -> str:
 
 def _from_menu(session: Session, incoming: Incoming, member: Member, said: str) -> str | None:
     """A topic alone, right after we offered some."""
-    newest = (
-        select(Message.template, Message.at)
-        .where(Message.conversation_id == incoming.conversation.id, Message.direction == Direction.OUT)
-        .order_by(Message.at.desc(), Message.id.desc())
-        .limit(1)
-    )
-    last = session.execute(newest).first()
-    if last is None or last.template not in MENUS or last.at < clock.now() - MENU_OPEN:
+    last = next(iter(incoming.lately.lines(MENU_OPEN)), None)
+    if last is None or last.template not in MENUS:
         return None
     if len(said.split()) > 2 or (incoming.asked and incoming.asked[0].at > last.at):
         return None  # something else was asked since

@@ -1,0 +1,128 @@
+"""What has to be known about whoever wrote before a message can be read: asked once for a batch of messages, with one
+query for each kind of thing, for asking for each message is most of the work on it.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.orm import Session, selectinload
+
+from service import clock, db
+from service.actions import contacts
+from service.actions.conversations import questions
+from service.actions.conversations.incoming import Arrived
+from service.models.campaigns import Delivery
+from service.models.conversations import Conversation, ConversationState, Finding, Flag, Joining
+from service.models.members import Address, Member
+
+
+@dataclass(slots=True)
+class Known:
+    """What is known about the sender of one message."""
+
+    conversation: Conversation
+    members: list[Member]
+    """One as a rule; none for a stranger, two where they share a number."""
+    asked: list[questions.Asked] = field(default_factory=list)
+    told: list[tuple[datetime, str]] = field(default_factory=list)
+    """What the last campaign said to each of them."""
+    joining: bool = False
+    """Whether a JOIN from this address waits for "18 or over"."""
+    finding: bool = False
+    """Whether a FIND is under way in this conversation."""
+    flagged: bool = False
+    """Whether a flag is open in it."""
+
+
+def gather(session: Session, arrivals: Sequence[Arrived]) -> list[Known]:
+    """What is known about each of these messages, in their order. No two of them have the same sender.
+
+    Conversations that do not exist yet are made, and stored.
+    """
+    whose = _members(session, arrivals)
+    found = [Known(c, m) for c, m in zip(_conversations(session, arrivals, whose), whose, strict=True)]
+    ids = [known.conversation.id for known in found]
+    flagged = set(session.scalars(select(Flag.conversation_id).where(Flag.conversation_id.in_(ids), _OPEN)))
+    finding = set(session.scalars(select(Finding.conversation_id).where(Finding.conversation_id.in_(ids))))
+    digests = [db.blind_index(arrived.channel, arrived.sender) for arrived in arrivals]
+    joining = {bytes(d) for d in session.scalars(select(Joining.index_hash).where(Joining.index_hash.in_(digests)))}
+    sent = questions.sent_lately(session, [member for members in whose for member in members])
+    told = questions.words_of_last(session, sent)
+    for known, arrived, digest in zip(found, arrivals, digests, strict=True):
+        known.flagged = known.conversation.id in flagged
+        known.finding = known.conversation.id in finding
+        known.joining = digest in joining
+        known.told = [told[m.id] for m in known.members if m.id in told]
+        if len(known.members) == 1:
+            known.asked = questions.open_among(sent.get(known.members[0].id, ()), arrived)
+    return found
+
+
+_OPEN: Any = Flag.cleared_at.is_(None)
+
+
+def _members(session: Session, arrivals: Sequence[Arrived]) -> list[list[Member]]:
+    """Who wrote: by the signed reply address where it names one person, else by the address; oldest first."""
+    digests = [db.blind_index(a.channel, contacts.normal(a.channel, a.sender)) for a in arrivals]
+    statement = (
+        select(Member)
+        .where(Member.id.in_(select(Address.member_id).where(Address.index_hash.in_(digests))))
+        .options(selectinload(Member.addresses))
+        .order_by(Member.id)
+    )
+    by_address: dict[tuple[str, bytes], list[Member]] = defaultdict(list)
+    for member in session.scalars(statement):
+        for address in member.addresses:
+            by_address[address.channel, bytes(address.index_hash)].append(member)
+    found = [by_address[a.channel, digest] for a, digest in zip(arrivals, digests, strict=True)]
+    return [_named(session, arrived, members) for arrived, members in zip(arrivals, found, strict=True)]
+
+
+def _named(session: Session, arrived: Arrived, by_address: list[Member]) -> list[Member]:
+    delivery = session.get(Delivery, arrived.answers_delivery) if arrived.answers_delivery else None
+    member = session.get(Member, delivery.member_id) if delivery and delivery.member_id else None
+    if member is not None and (not by_address or member in by_address):
+        return [member]
+    return by_address
+
+
+def _conversations(
+    session: Session, arrivals: Sequence[Arrived], whose: Sequence[Sequence[Member]]
+) -> list[Conversation]:
+    """Where each message belongs; an address of nobody, or of two, and what may be forged, goes to a person first."""
+    keys: list[UUID | bytes] = [
+        members[0].id if len(members) == 1 and arrived.held is None else db.blind_index(arrived.channel, arrived.sender)
+        for arrived, members in zip(arrivals, whose, strict=True)
+    ]
+    own = [key for key in keys if isinstance(key, UUID)]
+    strange = [key for key in keys if isinstance(key, bytes)]
+    either: list[ColumnElement[bool]] = [Conversation.member_id.in_(own)] if own else []
+    if strange:
+        either.append(Conversation.address_hash.in_(strange) & Conversation.member_id.is_(None))
+    statement = select(Conversation).where(or_(*either))
+    found: dict[UUID | bytes, Conversation] = {}
+    for conversation in session.scalars(statement):
+        found.setdefault(conversation.member_id or bytes(conversation.address_hash or b""), conversation)
+    for key, arrived, members in zip(keys, arrivals, whose, strict=True):
+        if key not in found:
+            found[key] = _begin(key, arrived, shared=len(members) > 1)
+            session.add(found[key])
+        if arrived.held is not None:
+            found[key].tags = arrived.held.value
+    session.flush()
+    return [found[key] for key in keys]
+
+
+def _begin(key: UUID | bytes, arrived: Arrived, *, shared: bool) -> Conversation:
+    now = clock.now()
+    if isinstance(key, UUID):
+        return Conversation(id=db.uuid7(), member_id=key, channel=arrived.channel, created_at=now, unread=0)
+    return Conversation(
+        id=db.uuid7(), channel=arrived.channel, address_hash=key, unknown_from=arrived.sender,
+        state=ConversationState.HELD, unread=0, tags="shared" if shared else "", created_at=now,
+    )  # fmt: skip
