@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import orjson
@@ -52,6 +52,9 @@ from service.errors import Unavailable
 def uuid7() -> UUID:
     """A new id that sorts by time of making."""
     return uuid_utils.compat.uuid7()
+
+
+Found = TypeVar("Found")
 
 
 class Base(DeclarativeBase):
@@ -340,6 +343,14 @@ def one_at_a_time(session: Session, what: str) -> None:
     """Wait until no other transaction that does `what` is under way, on any machine. SQLite has one writer anyway."""
     if not current().is_sqlite:
         session.execute(select(func.pg_advisory_xact_lock(zlib.crc32(what.encode()))))
+
+
+def once(session: Session, key: str, look: Callable[[], Found]) -> Found:
+    """What `look` finds, looked up once in this transaction: for what hardly ever changes."""
+    kept: dict[str, Any] = session.info.setdefault("once", {})
+    if key not in kept:
+        kept[key] = look()
+    return cast(Found, kept[key])
 
 
 def on_commit(session: Session, key: str, callback: Callable[[], object]) -> None:

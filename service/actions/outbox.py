@@ -124,9 +124,7 @@ def write(
     session.add(message)
     address = member.address(channel)
     thread.last_out_at = message.at
-    session.flush()
     session.add(_delivery(message, channel, purpose, member_id=member.id, address_id=address.id if address else None))
-    session.flush()
     queue.ring_after(session, "drain_replies")
     return message
 
@@ -237,12 +235,10 @@ def write_to(
     session.add(message)
     if conversation is not None:
         conversation.last_out_at = message.at
-    session.flush()
     delivery = _delivery(message, channel, purpose)
     delivery.direct_to = to
     delivery.direct_hash = db.blind_index(channel, to)
     session.add(delivery)
-    session.flush()
     queue.ring_after(session, "drain_replies")
     return message
 

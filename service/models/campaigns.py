@@ -258,6 +258,9 @@ class Delivery(Base):
     updated_at: Mapped[datetime] = mapped_column(UTCTime)
     created_at: Mapped[datetime] = mapped_column(UTCTime)
 
+    message: Mapped[Any] = relationship("Message", lazy="raise")
+    """Only so that a new message is stored before its delivery, without being told to."""
+
 
 class Budget(Base):
     """What texts to one country may cost in a calendar month (UTC); without a row there is no limit."""

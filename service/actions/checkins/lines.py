@@ -5,7 +5,7 @@ encrypted, given back after a 2 if they want that, and read or removed on their 
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service import clock, db
@@ -33,17 +33,16 @@ GONE = frozenset(
 
 def may_ask(session: Session, member: Member) -> bool:
     """Whether a 4 or 5 may be followed by the offer: no line is kept, and it was made once at most in a year."""
-    if current(session, member.id) is not None:
-        return False
+    asked = select(OwnLine.asked_at, OwnLine.words.is_not(None)).where(OwnLine.member_id == member.id)
+    with session.no_autoflush:  # the answer that has just been taken changes no line
+        rows = session.execute(asked).all()
     since = clock.now() - A_YEAR
-    asked = select(func.count()).where(OwnLine.member_id == member.id, OwnLine.asked_at > since)
-    return (session.scalar(asked) or 0) < TIMES
+    return not any(kept for _, kept in rows) and sum(at > since for at, _ in rows) < TIMES
 
 
 def note_asked(session: Session, member: Member) -> None:
     """Keep that it was offered now."""
     session.add(OwnLine(id=db.uuid7(), member_id=member.id, asked_at=clock.now()))
-    session.flush()
 
 
 def current(session: Session, member_id: UUID) -> OwnLine | None:

@@ -17,7 +17,7 @@ from service.actions.tools import asking as tools_asking
 from service.actions.tools.topics import folded
 from service.actions.understanding import Intent, Rsvp
 from service.models.conversations import Conversation
-from service.models.members import ChannelName, Member, MemberState, SubscriptionState
+from service.models.members import ChannelName, Member, MemberState
 
 MENU = frozenset(["menu", "the menu", "el menu", "words", "keywords", "commands", "palabras", "palabras clave"])
 
@@ -164,7 +164,7 @@ def _leftover(session: Session, incoming: Incoming) -> None:
     to_person(incoming)
     solving.in_words(session, incoming)
     member, read = incoming.member, incoming.read
-    if member is None or member.state == MemberState.LEFT or not _wants_messages(member):
+    if member is None or member.state == MemberState.LEFT or not incoming.known.wants:
         return
     if incoming.message.labels.get("odd_number") and incoming.arrived.bare:
         answer(session, incoming, "odd_number", {"number": incoming.arrived.words.strip()})
@@ -178,7 +178,3 @@ def _answers_something(incoming: Incoming) -> bool:
     """Whether a few words look like an answer to a question that is not open (any more)."""
     any_question = understanding.screen(incoming.arrived.words, language=incoming.read.language)
     return any_question.confirm is not None or any_question.rsvp in (Rsvp.YES, Rsvp.NO, Rsvp.MAYBE)
-
-
-def _wants_messages(member: Member) -> bool:
-    return any(s.state != SubscriptionState.STOPPED for s in member.subscriptions)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service import clock, config
+from service import clock, config, db
 from service.actions import times, zones
 from service.models.members import Member
 from service.models.staff import DutyShift
@@ -22,15 +22,19 @@ def when_words(session: Session, member: Member) -> str:
     now = clock.now()
     if (hours := config.parse_hours(config.current().answer_hours)) and (opens := _next_opening(hours, now)):
         return _later(opens, now, member, member.language == "es")
-    shift = session.execute(
-        select(DutyShift.starts_at).where(DutyShift.ends_at > now).order_by(DutyShift.starts_at).limit(1)
-    ).first()
+    starts = db.once(session, "next shift", lambda: _next_shift(session, now))
     spanish = member.language == "es"
-    if shift is None or shift.starts_at > now + timedelta(days=7):
+    if starts is None or starts > now + timedelta(days=7):
         return "en los próximos dos días" if spanish else "within two days"
-    if shift.starts_at <= now:
+    if starts <= now:
         return "hoy" if spanish else "today"
-    return _later(shift.starts_at, now, member, spanish)
+    return _later(starts, now, member, spanish)
+
+
+def _next_shift(session: Session, now: datetime) -> datetime | None:
+    """When the shift begins that is under way, or comes next."""
+    newest = select(DutyShift.starts_at).where(DutyShift.ends_at > now).order_by(DutyShift.starts_at).limit(1)
+    return session.scalar(newest)
 
 
 def reading_now() -> bool:

@@ -16,9 +16,10 @@ from service import clock, db
 from service.actions import contacts
 from service.actions.conversations import questions
 from service.actions.conversations.incoming import Arrived
-from service.models.campaigns import Delivery
-from service.models.conversations import Conversation, ConversationState, Finding, Flag, Joining
-from service.models.members import Address, Member
+from service.models.campaigns import Asks, Delivery
+from service.models.conversations import CheckIn, Conversation, ConversationState, Finding, Flag, Joining
+from service.models.giving import Writing
+from service.models.members import Address, Member, Subscription, SubscriptionState
 
 
 @dataclass(slots=True)
@@ -31,12 +32,18 @@ class Known:
     asked: list[questions.Asked] = field(default_factory=list)
     told: list[tuple[datetime, str]] = field(default_factory=list)
     """What the last campaign said to each of them."""
+    checkin: CheckIn | None = None
+    """What the member has answered before to the check-in that is open."""
     joining: bool = False
     """Whether a JOIN from this address waits for "18 or over"."""
     finding: bool = False
     """Whether a FIND is under way in this conversation."""
     flagged: bool = False
     """Whether a flag is open in it."""
+    writing: bool = False
+    """Whether the member is writing something for others."""
+    wants: bool = False
+    """Whether the member has a subscription that is not stopped."""
 
 
 def gather(session: Session, arrivals: Sequence[Arrived]) -> list[Known]:
@@ -49,6 +56,9 @@ def gather(session: Session, arrivals: Sequence[Arrived]) -> list[Known]:
     ids = [known.conversation.id for known in found]
     flagged = set(session.scalars(select(Flag.conversation_id).where(Flag.conversation_id.in_(ids), _OPEN)))
     finding = set(session.scalars(select(Finding.conversation_id).where(Finding.conversation_id.in_(ids))))
+    people = [member.id for members in whose for member in members]
+    writing = set(session.scalars(select(Writing.member_id).where(Writing.member_id.in_(people)))) if people else set()
+    wants = _wanting(session, people)
     digests = [db.blind_index(arrived.channel, arrived.sender) for arrived in arrivals]
     joining = {bytes(d) for d in session.scalars(select(Joining.index_hash).where(Joining.index_hash.in_(digests)))}
     sent = questions.sent_lately(session, [member for members in whose for member in members])
@@ -57,10 +67,37 @@ def gather(session: Session, arrivals: Sequence[Arrived]) -> list[Known]:
         known.flagged = known.conversation.id in flagged
         known.finding = known.conversation.id in finding
         known.joining = digest in joining
+        known.writing = any(member.id in writing for member in known.members)
+        known.wants = any(member.id in wants for member in known.members)
         known.told = [told[m.id] for m in known.members if m.id in told]
         if len(known.members) == 1:
             known.asked = questions.open_among(sent.get(known.members[0].id, ()), arrived)
+    _answered_before(session, found)
     return found
+
+
+def _answered_before(session: Session, found: Sequence[Known]) -> None:
+    checkins = {
+        (known.members[0].id, asked.campaign_id): known
+        for known in found
+        for asked in known.asked
+        if asked.asks == Asks.SCORE
+    }
+    if not checkins:
+        return
+    members, campaigns = {key[0] for key in checkins}, {key[1] for key in checkins}
+    both = CheckIn.member_id.in_(members) & CheckIn.campaign_id.in_(campaigns)
+    for row in session.scalars(select(CheckIn).where(both)):
+        if row.campaign_id and (known := checkins.get((row.member_id, row.campaign_id))):
+            known.checkin = row
+
+
+def _wanting(session: Session, member_ids: Sequence[UUID]) -> set[UUID]:
+    if not member_ids:
+        return set()
+    going_on = Subscription.state != SubscriptionState.STOPPED
+    statement = select(Subscription.member_id).where(Subscription.member_id.in_(member_ids), going_on).distinct()
+    return set(session.scalars(statement))
 
 
 _OPEN: Any = Flag.cleared_at.is_(None)

@@ -70,9 +70,7 @@ def _take(session: Session, arrived: Arrived, known: Known) -> Incoming:
     message = _keep(session, arrived, known.conversation, known.members)
     message.automatic = read.automatic or arrived.automatic
     message.labels = _labels(read, arrived)
-    return Incoming(
-        message, known.conversation, known.members, arrived, read, known.asked, lately, known.flagged, known.finding
-    )
+    return Incoming(message, known.conversation, known.members, arrived, read, known.asked, lately, known)
 
 
 def _act(session: Session, incoming: Incoming) -> None:
@@ -140,7 +138,7 @@ def _stops(incoming: Incoming) -> bool:
 
 def _person_first(session: Session, incoming: Incoming) -> bool:
     """Whether a person is in this conversation: a flag is open, or a person wrote last within 48 hours."""
-    if incoming.flagged:
+    if incoming.known.flagged:
         return True
     member = incoming.member
     if member is None or member.last_human_at is None or member.last_human_at < clock.now() - PERSON_FIRST:

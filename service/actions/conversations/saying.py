@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from service import clock
 from service.actions import contacts, outbox
 from service.actions.conversations import loops, questions
+from service.actions.conversations.gathering import Known
 from service.actions.conversations.incoming import Arrived
 from service.actions.conversations.lately import Lately
 from service.actions.understanding import Understanding
@@ -32,10 +33,8 @@ class Incoming:
     read: Understanding
     asked: list[questions.Asked]
     lately: Lately
-    flagged: bool = False
-    """Whether a flag was open in this conversation before it came."""
-    finding: bool = False
-    """Whether a FIND is under way in it."""
+    known: Known
+    """What else was known of the sender before it came."""
 
     @property
     def member(self) -> Member | None:

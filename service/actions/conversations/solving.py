@@ -5,7 +5,7 @@ so that OOPS can take it back (rule of conversation 8).
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from service import clock
+from service import clock, db
 from service.actions import gatherings, understanding
 from service.actions.checkins import after
 from service.actions.conversations import questions, undo
@@ -68,29 +68,27 @@ def _read_as(incoming: Incoming, question: understanding.Question) -> Understand
 def _answered(session: Session, incoming: Incoming, asked: questions.Asked) -> None:
     """The question is closed, on both channels, and what waited for that may leave."""
     member = incoming.member
-    session.execute(
-        update(Delivery)
-        .where(Delivery.campaign_id == asked.campaign_id, Delivery.member_id == (member.id if member else None))
-        .values(answered_at=clock.now())
-        .execution_options(synchronize_session=False)
-    )
     if incoming.message.answers_delivery_id is None:
         incoming.message.answers_delivery_id = asked.delivery_id
-    if member is not None:
-        release(session, member.id, "open_question")
+    with session.no_autoflush:  # no delivery is new; what is, is stored together with that of other messages
+        session.execute(
+            update(Delivery)
+            .where(Delivery.campaign_id == asked.campaign_id, Delivery.member_id == (member.id if member else None))
+            .values(answered_at=clock.now())
+            .execution_options(synchronize_session=False)
+        )
+        if member is not None:
+            release(session, member.id, "open_question")
 
 
 def _check_in(session: Session, incoming: Incoming, member: Member, asked: questions.Asked, score: int) -> str:
     words = after.besides(incoming.arrived.words)
-    earlier = session.scalar(
-        select(CheckIn).where(CheckIn.member_id == member.id, CheckIn.campaign_id == asked.campaign_id)
-    )
+    earlier = incoming.known.checkin
     before, message_before = (earlier.score, earlier.message_id) if earlier else (None, None)
-    row = earlier or CheckIn(member_id=member.id, campaign_id=asked.campaign_id)
+    row = earlier or CheckIn(id=db.uuid7(), member_id=member.id, campaign_id=asked.campaign_id)
     row.score, row.message_id, row.at = score, incoming.message.id, incoming.message.at
     row.words = words or row.words
     session.add(row)
-    session.flush()
     undo.remember(
         session, member, incoming.message, "checkin",
         {"id": str(row.id), "before": before, "score": score, "message": str(message_before or "")},

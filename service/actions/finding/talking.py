@@ -90,7 +90,7 @@ def expects(session: Session, incoming: Incoming) -> bool:
 
 
 def _under_way(session: Session, incoming: Incoming) -> Finding | None:
-    if not incoming.finding:
+    if not incoming.known.finding:
         return None
     finding = session.get(Finding, incoming.conversation.id)
     if finding is None or finding.channel != incoming.arrived.channel:

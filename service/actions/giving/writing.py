@@ -8,7 +8,6 @@ nothing that they wrote is lost. Nothing goes on before "Shall I pass this on? R
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from service import clock
@@ -36,7 +35,7 @@ def hear(session: Session, incoming: Incoming) -> str | None:
     if member is None or member.state != MemberState.ACTIVE:
         return None
     said = folded(incoming.arrived.words)
-    open_ = session.get(Writing, member.id)
+    open_ = session.get(Writing, member.id) if incoming.known.writing else None
     giving = begun_by(said)
     if giving is not None:
         return _begin(session, incoming, member, giving, open_)
@@ -53,7 +52,7 @@ def hear(session: Session, incoming: Incoming) -> str | None:
 
 def keep_quietly(session: Session, incoming: Incoming) -> None:
     """Keep a piece of what is being written where something else answers: a flag, or a person who is here."""
-    open_ = session.get(Writing, incoming.member.id) if incoming.member else None
+    open_ = session.get(Writing, incoming.member.id) if incoming.member and incoming.known.writing else None
     if open_ is not None and _is_piece(incoming, open_) and _fits(open_, incoming.arrived.words):
         _add(open_, incoming.arrived.words)
 
@@ -83,8 +82,9 @@ def start(session: Session, member: Member, channel: ChannelName, giving: Giving
 
 def forget(session: Session, member: Member) -> None:
     """Forget what the member was writing."""
-    session.execute(delete(Writing).where(Writing.member_id == member.id))
-    session.expire_all()
+    if (open_ := session.get(Writing, member.id)) is not None:
+        session.delete(open_)
+        session.flush()
 
 
 def _pass(session: Session, incoming: Incoming, member: Member, open_: Writing | None) -> str | None:
