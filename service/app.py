@@ -21,7 +21,7 @@ from service.web import (
     times,
     webhooks,
 )
-from service.web.console import alerts, campaigns, inbox, members, sessions, settings, stories, today
+from service.web.console import alerts, campaigns, desk, inbox, members, sessions, settings, stories, today
 
 BLUEPRINTS = (
     health.bp,
@@ -31,6 +31,7 @@ BLUEPRINTS = (
     alerts.bp,
     duty_page.bp,
     inbox.bp,
+    desk.bp,
     sessions.bp,
     stories.bp,
     settings.bp,

@@ -12,6 +12,7 @@ from flask import Flask, current_app, g, request, url_for
 from sqlalchemy import ColumnElement, false, func, select, true
 
 from service import config, db
+from service.actions.giving import desk
 from service.models.conversations import Conversation, ConversationState, Flag
 from service.models.gatherings import Circle, CircleMembership, CircleStaff
 from service.models.staff import Coordinator, Role
@@ -30,6 +31,7 @@ class Place(NamedTuple):
 NAV = (
     Place("today", "Today", "sun", "g t"),
     Place("inbox", "Inbox", "inbox", "g i"),
+    Place("desk", "Desk", "heart", "g d"),
     Place("campaigns", "Campaigns", "send", "g c"),
     Place("members", "Members", "people", "g m"),
     Place("sessions", "Sessions", "calendar", "g s"),
@@ -70,7 +72,8 @@ class Shell:
                 "key": place.key,
                 "url": url_for(f"{place.blueprint}.index"),
                 "current": request.blueprint == place.blueprint,
-                "waiting": self.waiting if place.blueprint == "inbox" else None,
+                "counts": place.blueprint,
+                "waiting": self._waits_at(place.blueprint),
             }
             for place in NAV
             if endpoint_exists(f"{place.blueprint}.index")
@@ -89,6 +92,18 @@ class Shell:
         )
         with db.reading() as session:
             return session.scalar(query.where(_within_reach(Conversation.member_id))) or 0
+
+    @cached_property
+    def at_desk(self) -> int:
+        """Things that members passed on and a person has still to decide about."""
+        me: Coordinator | None = g.get("me")
+        if me is None:
+            return 0
+        with db.reading() as session:
+            return desk.count(session, me)
+
+    def _waits_at(self, blueprint: str) -> int | None:
+        return {"inbox": lambda: self.waiting, "desk": lambda: self.at_desk}.get(blueprint, lambda: None)()
 
     @cached_property
     def flags(self) -> OpenFlags:

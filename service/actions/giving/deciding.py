@@ -19,7 +19,7 @@ from service.actions.giving.kinds import KINDS
 from service.channels.segments import cheapest, measure
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.models.campaigns import Purpose
-from service.models.conversations import Direction, Message
+from service.models.conversations import Conversation, Direction, Message
 from service.models.gatherings import Circle
 from service.models.giving import Gift, GiftState, Giving
 from service.models.members import ChannelName, Member, MemberState
@@ -156,8 +156,9 @@ def answers(session: Session, gift: Gift) -> list[Message]:
         return []
     since = (
         select(Message)
+        .join(Conversation, Conversation.id == Message.conversation_id)
         .where(
-            Message.member_id == gift.member_id,
+            Conversation.member_id == gift.member_id,
             Message.direction == Direction.IN,
             Message.automatic.is_(False),
             Message.at > gift.asked_at,
