@@ -109,6 +109,13 @@ def context(language: str, country: str, **changes: Any) -> dict[str, Any]:
         "tool_body": "Cinco, cuatro, tres, dos, uno." if spanish else "Five, four, three, two, one.",
         "topic": "Dormir" if spanish else "Sleep",
         "often": "como mucho una vez por semana" if spanish else "at most once a week",
+        "named": True,
+        "open": True,
+        "story_title": "Small mornings",
+        "story_body": "Antes me pasaba." if spanish else "I used to feel like that.",
+        "story_text": "Antes me pasaba." if spanish else "I used to feel like that.",
+        "story_about": "duelo" if spanish else "grief",
+        "story_by": "Ana",
         **line_for(country, language),
         **changes,
     }

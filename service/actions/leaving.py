@@ -16,7 +16,7 @@ from service.db import reading, transaction
 from service.errors import NotFound
 from service.models.campaigns import Delivery
 from service.models.checkins import OwnLine
-from service.models.content import Resonance, Story, StoryRead, StoryState
+from service.models.content import Resonance, Story, StoryRead, StoryState, TopicLeftOut
 from service.models.conversations import Act, CheckIn, Conversation, Flag, Joining, Message, WebhookEvent
 from service.models.gatherings import Circle, CircleMembership, Invitation, PlaceAsk
 from service.models.giving import Gift, Writing
@@ -42,7 +42,7 @@ ALIVE = (
 )
 THEIRS: tuple[type[db.Base], ...] = (
     Act, CheckIn, OwnLine, StoryRead, Resonance, ToolRead, SeriesReader, Flag, Invitation, CircleMembership, PlaceAsk,
-    AccessCode, Subscription, Writing, Gift,
+    AccessCode, Subscription, Writing, Gift, TopicLeftOut,
 )  # fmt: skip
 """What is deleted of a person who is erased, beside messages and addresses."""
 _SCAN = 1000
@@ -184,7 +184,7 @@ def _forget_stories(session: Session, member_id: UUID) -> None:
     for story in session.scalars(select(Story).where(Story.author_id == member_id)):
         story.state, story.withdrawn_at = StoryState.WITHDRAWN, clock.now()
         story.title = story.about = story.author_name = story.body_email = story.body_sms = ""
-        story.author_id = story.original = None
+        story.author_id = story.original = story.early_why = story.asked_code = None
     session.flush()
 
 

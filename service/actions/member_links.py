@@ -45,6 +45,11 @@ def story_url(story_id: UUID) -> str:
     return _url("s", "story", story_id.hex)
 
 
+def approve_url(story_id: UUID, author_id: UUID, mark: str) -> str:
+    """The page where an author says yes to exact words: `[story, author, beginning of the words' mark]`."""
+    return _url("a", "approve", story_id.hex, author_id.hex, mark)
+
+
 def _url(page: str, purpose: str, *parts: str) -> str:
     """`parts` are hex ids and our own short words: nothing in them needs escaping in JSON."""
     signer, key = _signer(config.current().secret_keys[0], purpose)

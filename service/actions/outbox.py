@@ -259,6 +259,11 @@ def conversation_of(session: Session, member: Member, channel: ChannelName) -> C
     return found
 
 
+def thread_of(session: Session, member_id: UUID) -> UUID | None:
+    """The id of the member's one conversation, if there is one."""
+    return session.scalar(select(Conversation.id).where(Conversation.member_id == member_id))
+
+
 def _delivery(
     message: Message,
     channel: ChannelName,

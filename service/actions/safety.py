@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import exists, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from service import clock, config, db, links, logs
@@ -16,7 +16,7 @@ from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.models.campaigns import Purpose
 from service.models.content import Story, StoryState
 from service.models.conversations import Conversation, ConversationState, Flag, Message, RiskTier
-from service.models.members import AddressState, ChannelName, Member
+from service.models.members import AddressState, ChannelName, Member, MemberState
 from service.models.staff import Coordinator, DutyShift, Role
 
 log = logs.get("safety")
@@ -354,6 +354,8 @@ def _get(session: Session, flag_id: UUID) -> Flag:
 
 
 def _rest_stories(session: Session, member_id: UUID, *, rest: bool) -> None:
-    """A story rests while its author is under a flag (rule of conversation 6)."""
+    """A story rests while its author is under a flag (rule of conversation 6), and for good when they have died."""
     before, after = (StoryState.PUBLISHED, StoryState.RESTING) if rest else (StoryState.RESTING, StoryState.PUBLISHED)
-    session.execute(update(Story).where(Story.author_id == member_id, Story.state == before).values(state=after))
+    here = exists().where(Member.id == member_id, Member.state != MemberState.DIED)
+    mine = (Story.author_id == member_id, Story.state == before)
+    session.execute(update(Story).where(*mine, true() if rest else here).values(state=after))

@@ -11,20 +11,23 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from service import clock, db
-from service.actions import access, audit, holds, story_checks
+from service.actions import access, audit, story_checks
 from service.actions.campaigns.checking import STORY_SEGMENTS
 from service.actions.conversations.solving import PRIVACY_FLOOR, shown_count
+from service.actions.hope import telling
+from service.actions.hope.ending import APPROVED, AUTHOR, end
 from service.channels.segments import measure
 from service.errors import Conflict, Forbidden, Invalid, NotFound
-from service.models.campaigns import Campaign, Delivery, DeliveryState
-from service.models.content import Attribution, Resonance, Story, StoryState
+from service.models.content import Attribution, Lived, Resonance, Story, StoryRead, StoryState
 from service.models.members import Member, MemberState
-from service.models.staff import AuditEntry, Coordinator
+from service.models.staff import AuditEntry, Coordinator, Role
 
 WRITABLE = (StoryState.DRAFT, StoryState.REVIEW, StoryState.AWAITING_AUTHOR, StoryState.SECOND_REVIEW)
 """Where words can still be changed. A published story is taken back first: its author approved those exact words."""
 HOW = {"person": "in person", "phone": "by phone", "email": "by email", "text": "by text"}
-_APPROVED, _READ = "story.author_approved", "story.first_yes"
+THEMSELVES = {"text": "by text, with the digits", "email": "by mail, with the digits", "page": "on their page"}
+_READ = "story.first_yes"
+LEADS = (Role.ADMIN, Role.SAFEGUARDING)
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,9 @@ class StoryDetails:
     consent_sms: bool = False
     consent_email: bool = False
     consent_page: bool = False
+    consent_found: bool = False
     consent_until: date | None = None
+    lived: Lived = Lived.UNASKED
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ class Approval:
     on: str
     noted_at: datetime
     noted_by: str
+    themselves: bool = False
 
 
 def require(session: Session, coordinator: Coordinator, story_id: UUID) -> Story:
@@ -89,8 +95,9 @@ def save(story_id: UUID | None, coordinator: Coordinator, details: StoryDetails)
         before = text_mark(story) if story_id else None
         _apply(story, details)
         story.updated_at = now
-        if before and before != text_mark(story) and story.state in (StoryState.SECOND_REVIEW, StoryState.REVIEW):
+        if before and before != text_mark(story) and story.state != StoryState.DRAFT:
             story.state = StoryState.REVIEW
+            story.asked_code = story.asked_mark = None  # those digits said yes to other words
         session.flush()
         audit.record(session, str(coordinator.id), "story.change" if story_id else "story.add", story)
         return story.id
@@ -100,7 +107,9 @@ def _apply(story: Story, details: StoryDetails) -> None:
     for name, value in vars(details).items():
         setattr(story, name, value.strip() if isinstance(value, str) else value)
     story.topics = ",".join(t for t in (t.strip().lower() for t in details.topics) if t)[:200]
-    story.attribution = Attribution(details.attribution)
+    story.attribution, story.lived = Attribution(details.attribution), Lived(details.lived)
+    if story.lived != Lived.RECENT:
+        story.early_why = None
     words = (story.title, story.body_email, story.body_sms)
     story.mentions_self_harm = details.mentions_self_harm or story_checks.mentions_self_harm(*words)
     story.me_too_allowed = details.me_too_allowed and not (
@@ -126,16 +135,19 @@ def note_approval(story_id: UUID, coordinator: Coordinator, how: str, on: date |
         if story.author_id is None:
             raise Conflict("Name the author first.")
         mark = text_mark(story)
-        audit.record(session, str(coordinator.id), _APPROVED, story, how=how, on=on.isoformat(), text=mark)
+        audit.record(session, str(coordinator.id), APPROVED, story, how=how, on=on.isoformat(), text=mark)
 
 
 def approval(session: Session, story: Story) -> Approval | None:
     """The author's yes to the words as they are now, if there is one."""
-    entry = _entry(session, story, _APPROVED)
+    entry = _entry(session, story, APPROVED)
     if entry is None:
         return None
+    how = entry.detail["how"]
+    if entry.actor == AUTHOR:
+        return Approval(THEMSELVES.get(how, ""), entry.detail["on"], entry.at, "", themselves=True)
     by = session.get(Coordinator, UUID(entry.actor))
-    return Approval(HOW.get(entry.detail["how"], ""), entry.detail["on"], entry.at, by.name if by else "")
+    return Approval(HOW.get(how, ""), entry.detail["on"], entry.at, by.name if by else "")
 
 
 def _entry(session: Session, story: Story, action: str) -> AuditEntry | None:
@@ -157,8 +169,8 @@ def first_reader(session: Session, story: Story) -> Coordinator | None:
     return session.get(Coordinator, UUID(entry.actor)) if entry else None
 
 
-def obstacles(session: Session, story: Story) -> list[str]:
-    """What keeps a story from being published, each with what to do about it; empty when nothing does."""
+def unwritten(story: Story) -> list[str]:
+    """What the words still need before anybody is asked about them, each with what to do."""
     found = []
     if not story.body_email.strip() or not story.body_sms.strip():
         found.append("Write it for mail and for text: members get it on one or the other.")
@@ -167,6 +179,12 @@ def obstacles(session: Session, story: Story) -> list[str]:
         found.append(f"The text takes {size.segments} segments; a story by text has at most {STORY_SEGMENTS}.")
     if story_checks.has_link(story.body_sms):
         found.append("The text has a link in it. A story by text is complete without one.")
+    return found
+
+
+def obstacles(session: Session, story: Story) -> list[str]:
+    """What keeps a story from being published, each with what to do about it; empty when nothing does."""
+    found = [*unwritten(story), *_too_early(story)]
     if not (story.consent_sms or story.consent_email or story.consent_page):
         found.append("The author has agreed to no channel yet.")
     if story.consent_until and story.consent_until < clock.now().date():
@@ -180,6 +198,29 @@ def obstacles(session: Session, story: Story) -> list[str]:
         if approval(session, story) is None:
             found.append("The author has not approved these exact words yet. Note below how and when they did.")
     return found
+
+
+def _too_early(story: Story) -> list[str]:
+    """At least a year after an attempt or a loss (facts on safety), unless a lead has said why."""
+    if not (story.mentions_self_harm or story.mentions_loss):
+        return []
+    if story.lived == Lived.UNASKED:
+        return ["Ask its author how long ago it was, and note it below: a year at least after an attempt or a loss."]
+    if story.lived == Lived.RECENT and not story.early_why:
+        return ["It is less than a year since. Let it rest, or have a lead say why it may be read now."]
+    return []
+
+
+def note_early(story_id: UUID, coordinator: Coordinator, why: str) -> None:
+    """A lead says why a story may be read within a year of an attempt or a loss. Raises Forbidden, Invalid."""
+    if coordinator.role not in LEADS:
+        raise Forbidden("Only a safeguarding lead or an admin may say so.")
+    if not why.strip():
+        raise Invalid("Say why, in a sentence.", field="why")
+    with db.transaction() as session:
+        story = require(session, coordinator, story_id)
+        story.early_why = why.strip()
+        audit.record(session, str(coordinator.id), "story.early", story)
 
 
 def publish(story_id: UUID, coordinator: Coordinator, *, looked: bool) -> StoryState:
@@ -206,6 +247,10 @@ def publish(story_id: UUID, coordinator: Coordinator, *, looked: bool) -> StoryS
             if first.id == coordinator.id:
                 raise Conflict("It speaks of self-harm, so a second person has to read it. You were the first.")
         story.state, story.published_at, story.published_by = StoryState.PUBLISHED, clock.now(), coordinator.id
+        if story.author_id is not None:  # nobody is sent their own
+            own = {"story_id": story.id, "member_id": story.author_id, "at": clock.now()}
+            session.execute(db.insert(StoryRead).values(**own).on_conflict_do_nothing())
+        telling.thank(session, story)
         audit.record(session, actor, "story.publish", story)
         return story.state
 
@@ -220,26 +265,33 @@ def take_back(story_id: UUID, coordinator: Coordinator) -> None:
     _leave(story_id, coordinator, StoryState.REVIEW, "story.take_back")
 
 
-def decline(story_id: UUID, coordinator: Coordinator) -> None:
-    """It will not be published. Raises Conflict once it is."""
-    with db.reading() as session:
-        if require(session, coordinator, story_id).state not in WRITABLE:
+def decline(story_id: UUID, coordinator: Coordinator, words: str = "", own: str = "") -> bool:
+    """It will not be published; whether its author was told: with one of `telling.KIND_WORDS`, or in `own` words.
+
+    Raises Conflict once it is published, Invalid beside `words` or `own`.
+    """
+    _only_whole(coordinator)
+    if words == "own" and not own.strip():
+        raise Invalid("Write a few words to its author.", field="own")
+    with db.transaction() as session:
+        story = require(session, coordinator, story_id)
+        if story.state not in WRITABLE:
             raise Conflict("It is published or at rest. Withdraw it instead.")
-    _leave(story_id, coordinator, StoryState.DECLINED, "story.decline")
+        told = False
+        if words == "own":
+            told = telling.own_no(session, story, coordinator, own.strip())
+        elif words:
+            told = telling.kind_no(session, story, words)
+        end(session, story, StoryState.DECLINED)
+        audit.record(session, str(coordinator.id), "story.decline", story, told=told)
+        return told
 
 
 def _leave(story_id: UUID, coordinator: Coordinator, state: StoryState, action: str) -> None:
     _only_whole(coordinator)
     with db.transaction() as session:
         story = require(session, coordinator, story_id)
-        story.state = state
-        story.withdrawn_at = clock.now() if state == StoryState.WITHDRAWN else None
-        of_story = select(Campaign.id).where(Campaign.story_id == story.id)
-        claimed = select(Delivery.member_id).where(
-            Delivery.campaign_id.in_(of_story), Delivery.state == DeliveryState.QUEUED, Delivery.claim.is_not(None)
-        )
-        # The claim judges the story's state; what is claimed already and has not begun to leave is given up.
-        holds.take_back(session, [i for i in session.scalars(claimed.distinct()) if i])
+        end(session, story, state)
         audit.record(session, str(coordinator.id), action, story)
 
 

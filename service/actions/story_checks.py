@@ -20,6 +20,7 @@ KINDS = {
     "place": "Place",
     "wording": "Wording",
     "amount": "Amount",
+    "recent": "Too recent?",
     "minor": "Under 18",
     "personal": "Personal data",
     "name": "A name?",

@@ -136,7 +136,18 @@ class Campaign(Base):
     """One thing that coordinators send to many."""
 
     __tablename__ = "campaigns"
-    __table_args__ = (Index("ix_campaigns_state", "state", "scheduled_at"), UniqueConstraint("rhythm_id", "occurs_on"))
+    __table_args__ = (
+        Index("ix_campaigns_state", "state", "scheduled_at"),
+        UniqueConstraint("rhythm_id", "occurs_on", "story_id"),
+        Index(
+            "ix_campaigns_occurrence",
+            "rhythm_id",
+            "occurs_on",
+            unique=True,
+            sqlite_where=text("story_id IS NULL"),
+            postgresql_where=text("story_id IS NULL"),
+        ),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     name: Mapped[str] = mapped_column(String(120))

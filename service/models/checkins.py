@@ -30,7 +30,7 @@ class Every(StrEnum):
 class Rhythm(Base):
     """Something that comes round by itself, for a circle or for all who have its topic on: a check-in, say.
 
-    Each time the clock makes an ordinary campaign of it; (rhythm, day) is unique there, so it is made once.
+    Each time the clock makes ordinary campaigns of it; (rhythm, day, story) is unique there, so each is made once.
     """
 
     __tablename__ = "rhythms"

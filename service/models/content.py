@@ -31,6 +31,15 @@ class Attribution(StrEnum):
     ANONYMOUS = "anonymous"
 
 
+class Lived(StrEnum):
+    """How long ago the attempt or the loss was that a story tells of (a year at least: facts on safety)."""
+
+    UNASKED = "unasked"
+    NONE = "none"  # it tells of neither
+    YEAR = "year"  # a year ago or more
+    RECENT = "recent"
+
+
 class Story(Base):
     """A hope story: "I used to feel like that, and here's what helped me"."""
 
@@ -61,6 +70,17 @@ class Story(Base):
     published_at: Mapped[datetime | None] = mapped_column(UTCTime)
     published_by: Mapped[UUID | None] = mapped_column()
     withdrawn_at: Mapped[datetime | None] = mapped_column(UTCTime)
+    consent_found: Mapped[bool] = mapped_column(Boolean, default=False)
+    """Whether search engines may know its page: a consent of its own."""
+    lived: Mapped[Lived] = mapped_column(State(Lived), default=Lived.UNASKED)
+    early_why: Mapped[str | None] = mapped_column(Encrypted("story.early_why"))
+    """Why a lead lets it be read within a year of an attempt or a loss."""
+    asked_code: Mapped[str | None] = mapped_column(String(3))
+    """The three digits of PUBLISH; they belong to the exact words in `asked_mark`, and to no others."""
+    asked_mark: Mapped[str | None] = mapped_column(String(64))
+    asked_at: Mapped[datetime | None] = mapped_column(UTCTime)
+    thanked_at: Mapped[datetime | None] = mapped_column(UTCTime)
+    """When its author heard that it is published: once."""
 
 
 class StoryRead(Base):
@@ -71,6 +91,19 @@ class StoryRead(Base):
     story_id: Mapped[UUID] = mapped_column(ForeignKey("stories.id", ondelete="CASCADE"), primary_key=True)
     member_id: Mapped[UUID] = mapped_column(ForeignKey("members.id", ondelete="CASCADE"), primary_key=True)
     at: Mapped[datetime] = mapped_column(UTCTime)
+    message_id: Mapped[UUID | None] = mapped_column()
+    """The message that carried it to whoever asked with READ."""
+    helped: Mapped[bool | None] = mapped_column(Boolean)
+    answered_at: Mapped[datetime | None] = mapped_column(UTCTime)
+
+
+class TopicLeftOut(Base):
+    """A topic of which a member wants no stories."""
+
+    __tablename__ = "topics_left_out"
+
+    member_id: Mapped[UUID] = mapped_column(ForeignKey("members.id", ondelete="CASCADE"), primary_key=True)
+    topic: Mapped[str] = mapped_column(String(40), primary_key=True)
 
 
 class Resonance(Base):

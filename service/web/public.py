@@ -3,16 +3,12 @@
 What needs a signed link has it as `token`: those pages are stored nowhere.
 """
 
-from uuid import UUID
-
 from flask import Blueprint, g, render_template
 from flask.typing import ResponseReturnValue
 
-from service import clock, db, links
+from service import db
 from service.actions import crisis
 from service.actions.finding import matching
-from service.errors import NotFound
-from service.models.content import Story, StoryState
 from service.web import (
     languages,
     public_circles,
@@ -23,6 +19,7 @@ from service.web import (
     public_rooms,
     public_rsvp,
     public_settings,
+    public_stories,
 )
 from service.web.security import csrf
 
@@ -55,22 +52,6 @@ def terms() -> ResponseReturnValue:
     return render_template("public/terms.html")
 
 
-@bp.get("/s/<token>")
-def story(token: str) -> ResponseReturnValue:
-    """A story on a page of its own, as long as its author agrees to one."""
-    with db.reading() as session:
-        found = session.get(Story, UUID(str(links.read("story", token)[0])))
-    if found is None or not _may_be_read(found):
-        raise NotFound("This story is resting. Its author may have asked for it back.")
-    paragraphs = [part.strip() for part in found.body_email.replace("\r", "").split("\n\n") if part.strip()]
-    return render_template("public/story.html", story=found, paragraphs=paragraphs)
-
-
-def _may_be_read(story: Story) -> bool:
-    ended = story.consent_until is not None and story.consent_until < clock.now().date()
-    return story.state == StoryState.PUBLISHED and story.consent_page and not ended
-
-
 for _rule, _view, _methods in (
     ("/circles", public_circles.circles, ["GET"]),
     ("/circles/find", public_circles.find, ["GET"]),
@@ -88,6 +69,13 @@ for _rule, _view, _methods in (
     ("/rsvp/<token>", public_rsvp.rsvp, ["GET", "POST"]),
 ):
     bp.add_url_rule(_rule, view_func=_view, methods=_methods)
+
+for _rule, _endpoint, _shown, _methods in (
+    ("/s/<token>", "story", public_stories.story, ["GET"]),
+    ("/a/<token>", "approve", public_stories.approve, ["GET", "POST"]),
+    ("/p/<token>/stories", "my_stories", public_stories.mine, ["GET", "POST"]),
+):
+    bp.add_url_rule(_rule, _endpoint, view_func=_shown, methods=_methods)
 
 # RFC 8058: the mail provider posts without a cookie, so without a token; the signed address is the permission.
 csrf.exempt(public_settings.unsubscribe)

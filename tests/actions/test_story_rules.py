@@ -13,7 +13,7 @@ from service.actions.stories import StoryDetails
 from service.actions.tools import ToolDetails
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.models.campaigns import CampaignKind, Delivery
-from service.models.content import Attribution, Resonance, Story, StoryState
+from service.models.content import Attribution, Lived, Resonance, Story, StoryState
 from service.models.members import Member
 from service.models.staff import Coordinator, Role
 from tests.flows.world import add_member, send
@@ -171,16 +171,34 @@ def test_the_author_says_yes_to_exactly_these_words(database: db.Database) -> No
 
 def test_a_story_of_self_harm_takes_two_people_and_has_no_me_too(database: db.Database) -> None:
     wren, safia = person(), person("Safia Rahman", Role.SAFEGUARDING)
-    made = stories.save(None, wren, details(body_email=HARD, mentions_self_harm=False, me_too_allowed=True))
+    told = details(body_email=HARD, mentions_self_harm=False, me_too_allowed=True, lived=Lived.YEAR)
+    made = stories.save(None, wren, told)
     assert get(made).mentions_self_harm  # found, though nobody ticked it
     assert not get(made).me_too_allowed
     assert stories.publish(made, wren, looked=True) == StoryState.SECOND_REVIEW
     with pytest.raises(Conflict, match="You were the first"):
         stories.publish(made, wren, looked=True)
-    stories.save(made, wren, details(body_email=HARD + " Slowly."))
+    stories.save(made, wren, details(body_email=HARD + " Slowly.", lived=Lived.YEAR))
     assert get(made).state == StoryState.REVIEW  # other words: the first yes is worth nothing any more
     assert stories.publish(made, safia, looked=True) == StoryState.SECOND_REVIEW
     assert stories.publish(made, wren, looked=True) == StoryState.PUBLISHED
+
+
+def test_a_story_waits_a_year_unless_a_lead_says_why(database: db.Database) -> None:
+    wren, safia = person(), person("Safia Rahman", Role.SAFEGUARDING)
+    made = stories.save(None, wren, details(mentions_loss=True))
+    with pytest.raises(Conflict, match="how long ago it was"):
+        stories.publish(made, wren, looked=True)
+    stories.save(made, wren, details(mentions_loss=True, lived=Lived.RECENT))
+    with pytest.raises(Conflict, match="less than a year"):
+        stories.publish(made, wren, looked=True)
+    with pytest.raises(Forbidden):
+        stories.note_early(made, wren, "It is beautiful.")
+    with pytest.raises(Invalid, match="in a sentence"):
+        stories.note_early(made, safia, " ")
+    stories.note_early(made, safia, "He asked for it, and has support.")
+    assert stories.publish(made, wren, looked=True) == StoryState.PUBLISHED
+    assert [f.kind for f in story_checks.findings("We said goodbye last week, ayer lloré.")] == ["recent", "recent"]
 
 
 def test_nothing_is_published_while_its_author_is_under_a_flag(database: db.Database) -> None:

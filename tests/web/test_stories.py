@@ -20,7 +20,7 @@ STORY = {
     "title": "Small mornings", "about": "grief", "topics": "grief, family", "language": "en", "author": "",
     "body_email": "I used to feel like that.\n\nSaying it out loud helped.", "body_sms": "I used to feel like that.",
     "attribution": "anonymous", "author_name": "", "consent_sms": "y", "consent_email": "y", "me_too_allowed": "y",
-    "author_id": "",
+    "author_id": "", "lived": "none",
 }  # fmt: skip
 
 

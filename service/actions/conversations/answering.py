@@ -13,6 +13,7 @@ from service.actions.conversations import duty, questions, solving, stopping, un
 from service.actions.conversations.saying import Incoming, answer, did, said_lately, to_person
 from service.actions.finding import talking as find_talk
 from service.actions.giving import writing
+from service.actions.hope import talking as story_talk
 from service.actions.tools import asking as tools_asking
 from service.actions.tools.topics import folded
 from service.actions.understanding import Intent, Rsvp
@@ -33,6 +34,7 @@ def respond(session: Session, incoming: Incoming) -> None:
         _joins,
         _confirms,
         find_talk.hear,
+        story_talk.hear,
         tools_asking.hear,
         lines.hear,
         writing.hear,

@@ -24,7 +24,7 @@ MOST = lately.MOST
 WITHIN = timedelta(hours=1)
 ALWAYS = frozenset(["stopped_with_line"])
 """What goes out all the same: it carries the line for somebody in danger."""
-VARIES = frozenset(["tool_card", "writing_so_far"])
+VARIES = frozenset(["tool_card", "writing_so_far", "story_card"])
 """Says something else each time: four cards in an hour lead somewhere, and so does a story in many pieces."""
 
 

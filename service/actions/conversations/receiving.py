@@ -22,6 +22,7 @@ from service.actions.conversations.lately import Lately
 from service.actions.conversations.saying import Incoming, to_person
 from service.actions.finding import talking as find_talk
 from service.actions.giving import writing
+from service.actions.hope import talking as story_talk
 from service.actions.safety import answered_page, raise_flag
 from service.actions.tools import asking as tools_asking
 from service.actions.understanding import Intent, Minor, Risk, Understanding
@@ -88,7 +89,7 @@ def _act(session: Session, incoming: Incoming) -> None:
     if incoming.conversation.state == ConversationState.SNOOZED and incoming.conversation.snoozed_until is None:
         to_person(incoming)  # it was put away until they write
     about_phone = phone_answers.hear(session, incoming)
-    if not risky and tools_asking.stops_series(session, incoming):
+    if not risky and (tools_asking.stops_series(session, incoming) or story_talk.withdraws(session, incoming)):
         return
     unsure = read.weak_opt_out and read.keyword is None and incoming.arrived.held is None
     # LEAVE KITCHEN is no stop, nor is "none of these" an answer to FIND that means one.

@@ -13,6 +13,7 @@ from service.actions import consent, gatherings
 from service.actions.belonging import places
 from service.actions.checkins import undoing as checkins_undoing
 from service.actions.giving import undoing as giving_undoing
+from service.actions.hope import taking_back
 from service.actions.tools import undoing as tools_undoing
 from service.errors import Conflict, Invalid
 from service.models.campaigns import Delivery
@@ -131,6 +132,6 @@ def _circle_joined(session: Session, member: Member, data: dict[str, Any]) -> st
 
 _UNDO = {
     "checkin": _checkin, "rsvp": _rsvp, "noted": _noted, "me_too": _me_too, "pause": _pause, "less": _less,
-    "topic": _topic, **tools_undoing.KINDS, **checkins_undoing.KINDS, **giving_undoing.KINDS,
+    "topic": _topic, **tools_undoing.KINDS, **checkins_undoing.KINDS, **giving_undoing.KINDS, **taking_back.KINDS,
     "circle_left": _circle_left, "circle_joined": _circle_joined,
 }  # fmt: skip

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from service import clock
 from service.actions.conversations import undo
 from service.actions.conversations.saying import Incoming, answer, to_person
+from service.actions.hope import helped as story_helped
 from service.actions.tools import cards, choosing, helped, series, topics, wording
 from service.models.campaigns import Asks, Campaign, Delivery
 from service.models.content import Tool
@@ -148,8 +149,10 @@ def _from_menu(session: Session, incoming: Incoming, member: Member, said: str) 
 
 
 def _helped(session: Session, incoming: Incoming, member: Member, yes: bool, *, plain: bool) -> str | None:
-    """HELPED or NOT REALLY, about the card that this mail answers, or about the last one."""
+    """HELPED or NOT REALLY, about the card or story that this mail answers, or about the last one of either."""
     about = _card_of_mail(session, incoming) or _last_card(session, member)
+    if (story := story_helped.meant(session, incoming, member, about[1] if about else None)) is not None:
+        return story_helped.take(session, incoming, member, story, yes)
     if about is None:
         if not plain:
             return None

@@ -519,6 +519,13 @@ def upgrade() -> None:
         sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("published_by", sa.Uuid(), nullable=True),
         sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("consent_found", sa.Boolean(), nullable=False),
+        sa.Column("lived", sa.String(24), nullable=False),
+        sa.Column("early_why", sa.LargeBinary(), nullable=True),
+        sa.Column("asked_code", sa.String(length=3), nullable=True),
+        sa.Column("asked_mark", sa.String(length=64), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("thanked_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["author_id"], ["members.id"], name=op.f("fk_stories_author_id_members"), ondelete="SET NULL"
         ),
@@ -855,10 +862,22 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "topics_left_out",
+        sa.Column("member_id", sa.Uuid(), nullable=False),
+        sa.Column("topic", sa.String(length=40), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["member_id"], ["members.id"], name=op.f("fk_topics_left_out_member_id_members"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("member_id", "topic", name=op.f("pk_topics_left_out")),
+    )
+    op.create_table(
         "stories_read",
         sa.Column("story_id", sa.Uuid(), nullable=False),
         sa.Column("member_id", sa.Uuid(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("message_id", sa.Uuid(), nullable=True),
+        sa.Column("helped", sa.Boolean(), nullable=True),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["member_id"], ["members.id"], name=op.f("fk_stories_read_member_id_members"), ondelete="CASCADE"
         ),
@@ -968,9 +987,18 @@ def upgrade() -> None:
             ["tool_id"], ["tools.id"], name=op.f("fk_campaigns_tool_id_tools"), ondelete="SET NULL"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_campaigns")),
-        sa.UniqueConstraint("rhythm_id", "occurs_on", name=op.f("uq_campaigns_rhythm_id_occurs_on")),
+        sa.UniqueConstraint(
+            "rhythm_id", "occurs_on", "story_id", name=op.f("uq_campaigns_rhythm_id_occurs_on_story_id")
+        ),
     )
     with op.batch_alter_table("campaigns", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_campaigns_occurrence",
+            ["rhythm_id", "occurs_on"],
+            unique=True,
+            sqlite_where=sa.text("story_id IS NULL"),
+            postgresql_where=sa.text("story_id IS NULL"),
+        )
         batch_op.create_index("ix_campaigns_state", ["state", "scheduled_at"], unique=False)
 
     op.create_table(

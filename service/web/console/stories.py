@@ -11,17 +11,15 @@ from wtforms import BooleanField, DateField, SelectField, StringField, TextAreaF
 from wtforms.validators import InputRequired, Length
 from wtforms.validators import Optional as Maybe
 
-from service import clock, db, links
+from service import clock, db
 from service.actions import access, stories, story_checks
 from service.actions.conversations import card
 from service.actions.stories import StoryDetails
-from service.channels.segments import measure
 from service.errors import Conflict, Invalid
-from service.models.content import Attribution, Story, StoryState
+from service.models.content import Attribution, Lived, Story, StoryState
 from service.models.members import Member
-from service.models.staff import Coordinator
 from service.web.auth import me, role, signed_in
-from service.web.console import tool_series, tools
+from service.web.console import story_author, story_page, tool_series, tools
 from service.web.forms import HearthForm, put_error
 
 bp = Blueprint("stories", __name__, url_prefix="/console/stories")
@@ -38,6 +36,12 @@ SHELVES = {
 }
 TONES = {"draft": "plain", "review": "wait", "awaiting_author": "wait", "second_review": "wait", "published": "good",
          "resting": "plain", "withdrawn": "plain", "declined": "plain"}  # fmt: skip
+LIVED = [
+    ("unasked", "Not asked yet"),
+    ("none", "It tells of neither"),
+    ("year", "A year ago or more"),
+    ("recent", "Less than a year ago"),
+]
 ATTRIBUTIONS = [("anonymous", "Nobody: “a member”"), ("first_name", "By first name"), ("initial", "By an initial")]
 
 
@@ -57,7 +61,9 @@ class StoryForm(HearthForm):
     consent_sms = BooleanField("by text")
     consent_email = BooleanField("by email")
     consent_page = BooleanField("on a page of its own, by its link")
+    consent_found = BooleanField("and search engines may find that page")
     consent_until = DateField("Until", [Maybe()])
+    lived = SelectField("An attempt, or a loss: how long ago?", choices=LIVED)
     mentions_self_harm = BooleanField("It speaks of suicide or self-harm")
     mentions_loss = BooleanField("It speaks of a loss")
     me_too_allowed = BooleanField("Members may answer ME TOO")
@@ -99,36 +105,8 @@ def show(story_id: UUID) -> ResponseReturnValue:
 
 
 def _page(story_id: UUID, error: Invalid | None = None) -> ResponseReturnValue:
-    with db.reading() as session:
-        story = stories.require(session, me(), story_id)
-        whole = access.sees_everything(me())
-        author = session.get(Member, story.author_id) if story.author_id and whole else None
-        publisher = session.get(Coordinator, story.published_by) if story.published_by else None
-        page = render_template(
-            "console/stories/show.html",
-            story=story,
-            author=author,
-            publisher=publisher,
-            whole=whole,
-            mail=story_checks.marked(story.body_email),
-            text=story_checks.marked(story.body_sms),
-            findings=[*story_checks.findings(story.body_email), *story_checks.findings(story.body_sms)],
-            size=measure(story.body_sms),
-            obstacles=stories.obstacles(session, story) if story.state in stories.WRITABLE else [],
-            approval=stories.approval(session, story),
-            first=stories.first_reader(session, story),
-            how=stories.HOW,
-            felt=stories.felt_words(session, [story.id])[story.id],
-            writable=story.state in stories.WRITABLE,
-            public=links.url(f"/s/{links.sign('story', story.id)}") if _has_page(story) else None,
-            error=error,
-            today=clock.now().date(),
-        )
+    page = render_template("console/stories/show.html", **story_page.view(story_id, me()), error=error)
     return page, error.status if error else 200
-
-
-def _has_page(story: Story) -> bool:
-    return story.state == StoryState.PUBLISHED and story.consent_page
 
 
 @bp.route("/new", methods=["GET", "POST"])
@@ -162,7 +140,12 @@ def _form(story: Story | None, form: StoryForm) -> ResponseReturnValue:
             flash("Saved. Nothing of it is published by that.", "good")
             return redirect(url_for("stories.show", story_id=made))
     page = render_template(
-        "console/stories/edit.html", form=form, story=story, choosing=len(choices) > 2, author=author
+        "console/stories/edit.html",
+        form=form,
+        story=story,
+        choosing=len(choices) > 2,
+        author=author,
+        original=story_checks.marked(story.original or "") if story else [],
     )
     return page, 422 if form.is_submitted() else 200
 
@@ -184,6 +167,7 @@ def _typed(story: Story) -> dict[str, object]:
     return values | {
         "topics": story.topics.replace(",", ", "),
         "attribution": story.attribution.value,
+        "lived": story.lived.value,
         "author_id": str(story.author_id or ""),
     }
 
@@ -212,7 +196,9 @@ def _details(form: StoryForm, choices: list[tuple[str, str]]) -> StoryDetails:
         consent_sms=form.consent_sms.data,
         consent_email=form.consent_email.data,
         consent_page=form.consent_page.data,
+        consent_found=form.consent_found.data,
         consent_until=form.consent_until.data,
+        lived=Lived(form.lived.data),
     )
 
 
@@ -250,16 +236,15 @@ def publish(story_id: UUID) -> ResponseReturnValue:
     return redirect(url_for("stories.show", story_id=story_id))
 
 
-@bp.post("/<uuid:story_id>/<any(withdraw, take_back, decline):what>")
+@bp.post("/<uuid:story_id>/<any(withdraw, take_back):what>")
 @role(*WHOLE)
 def leave(story_id: UUID, what: str) -> ResponseReturnValue:
-    """Withdraw it, take it back to change its words, or decline it."""
-    acts = {"withdraw": stories.withdraw, "take_back": stories.take_back, "decline": stories.decline}
+    """Withdraw it, or take it back to change its words."""
+    acts = {"withdraw": stories.withdraw, "take_back": stories.take_back}
     acts[what](story_id, me())
     said = {
         "withdraw": "Withdrawn: its page is down and nothing more of it leaves. What was sent cannot be called back.",
         "take_back": "It is back in review. Nothing of it leaves until it is published anew.",
-        "decline": "Declined. Nobody has been told; write to its author yourself, kindly.",
     }
     flash(said[what], "good")
     return redirect(url_for("stories.show", story_id=story_id))
@@ -272,11 +257,14 @@ for _rule, _view, _methods in (
     ("/tools/<uuid:tool_id>/retired", tools.retire_tool, ["POST"]),
 ):
     bp.add_url_rule(_rule, view_func=_view, methods=_methods)
-SERIES: tuple[tuple[str, str, Any, list[str]], ...] = (
+OTHERS: tuple[tuple[str, str, Any, list[str]], ...] = (
+    ("/<uuid:story_id>/ask", "ask", story_author.ask, ["POST"]),
+    ("/<uuid:story_id>/decline", "decline", story_author.decline, ["POST"]),
+    ("/<uuid:story_id>/early", "early", story_author.early, ["POST"]),
     ("/series", "series", tool_series.listed, ["GET"]),
     ("/series/new", "new_series", tool_series.new, ["GET", "POST"]),
     ("/series/<uuid:series_id>", "edit_series", tool_series.edit, ["GET", "POST"]),
     ("/series/<uuid:series_id>/retired", "retire_series", tool_series.retire, ["POST"]),
 )
-for _rule, _endpoint, _shown, _methods in SERIES:
+for _rule, _endpoint, _shown, _methods in OTHERS:
     bp.add_url_rule(_rule, _endpoint, view_func=_shown, methods=_methods)
