@@ -24,6 +24,7 @@ LIFETIMES: dict[str, int | None] = {
     "circles": 365 * DAY,
     "rsvp": 30 * DAY,
     "story": None,
+    "me-too": 60 * DAY,
     "approve": 30 * DAY,
     "set-password": 3 * DAY,
     "acknowledge": 7 * DAY,

@@ -108,6 +108,7 @@ def context(language: str, country: str, **changes: Any) -> dict[str, Any]:
         "tool_title": "5-4-3-2-1",
         "tool_body": "Cinco, cuatro, tres, dos, uno." if spanish else "Five, four, three, two, one.",
         "topic": "Dormir" if spanish else "Sleep",
+        "prompt": "Los domingos me pesa la semana." if spanish else "On Sunday evenings I dread the week.",
         "often": "como mucho una vez por semana" if spanish else "at most once a week",
         "named": True,
         "open": True,

@@ -62,10 +62,12 @@ def sweep() -> None:
 
 
 def circles() -> None:
-    """Offer places that came free, and say what circles say by themselves."""
+    """Offer places that came free, say what circles say by themselves, and what became of ME TOO."""
     from service.actions.belonging import life
+    from service.actions.resonance import telling
 
     life.run()
+    telling.run()
 
 
 def housekeeping() -> None:

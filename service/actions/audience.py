@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session, aliased
 
 from service import clock
 from service.models.campaigns import Campaign, CampaignKind
-from service.models.content import StoryRead
+from service.models.content import Prompt, StoryRead
 from service.models.gatherings import CircleMembership
+from service.models.giving import Gift
 from service.models.members import (
     Address,
     AddressState,
@@ -34,6 +35,7 @@ TOPIC_OF: dict[CampaignKind, Topic | None] = {
     CampaignKind.CHECKIN: Topic.CHECKINS,
     CampaignKind.INVITE: Topic.SESSIONS,
     CampaignKind.TOOL: Topic.TOOLS,
+    CampaignKind.PROMPT: Topic.STORIES,
     CampaignKind.ANNOUNCEMENT: None,  # the coordinator says which
 }
 
@@ -67,6 +69,8 @@ class Audience:
     languages: tuple[str, ...] = ()
     """Only members of these languages; empty: all."""
     story_id: UUID | None = None
+    prompt_id: UUID | None = None
+    """A prompt that goes to everybody but the one whose words it is."""
     member_ids: tuple[UUID, ...] = field(default=())
     """Only these; empty: everybody."""
 
@@ -80,6 +84,7 @@ def of_campaign(campaign: Campaign) -> Audience:
         circle_id=campaign.circle_id,
         languages=tuple(spec.get("languages", ())),
         story_id=campaign.story_id,
+        prompt_id=campaign.prompt_id,
         member_ids=tuple(UUID(i) for i in spec.get("member_ids", ())),
     )
 
@@ -122,7 +127,13 @@ def _in_scope(member: Any, audience: Audience) -> list[ColumnElement[bool]]:
         clauses.append(or_(*[member.locale.like(f"{language}%") for language in audience.languages]))
     if audience.member_ids:
         clauses.append(member.id.in_(audience.member_ids))
+    if audience.prompt_id:
+        clauses.append(member.id.not_in(_author_of_prompt(audience.prompt_id)))
     return clauses
+
+
+def _author_of_prompt(prompt_id: UUID) -> Select[Any]:
+    return select(Gift.member_id).join(Prompt, Prompt.gift_id == Gift.id).where(Prompt.id == prompt_id)
 
 
 def _in_circle(circle_id: UUID) -> Select[Any]:

@@ -50,6 +50,11 @@ def approve_url(story_id: UUID, author_id: UUID, mark: str) -> str:
     return _url("a", "approve", story_id.hex, author_id.hex, mark)
 
 
+def me_too_url(what: str, thing_id: UUID, member_id: UUID, channel: ChannelName) -> str:
+    """A story (`what` is `story`) or prompt (`prompt`) with a ME TOO button: `[what, thing, member, channel]`."""
+    return _url("too", "me-too", what, thing_id.hex, member_id.hex, channel)
+
+
 def _url(page: str, purpose: str, *parts: str) -> str:
     """`parts` are hex ids and our own short words: nothing in them needs escaping in JSON."""
     signer, key = _signer(config.current().secret_keys[0], purpose)

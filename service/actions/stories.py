@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service import clock, db
 from service.actions import access, audit, story_checks
 from service.actions.campaigns.checking import STORY_SEGMENTS
-from service.actions.conversations.solving import PRIVACY_FLOOR, shown_count
 from service.actions.hope import telling
 from service.actions.hope.ending import APPROVED, AUTHOR, end
 from service.channels.segments import measure
 from service.errors import Conflict, Forbidden, Invalid, NotFound
-from service.models.content import Attribution, Lived, Resonance, Story, StoryRead, StoryState
+from service.models.content import Attribution, Lived, Story, StoryRead, StoryState
 from service.models.members import Member, MemberState
 from service.models.staff import AuditEntry, Coordinator, Role
 
@@ -317,8 +316,6 @@ def listed(
 
 def felt_words(session: Session, story_ids: Sequence[UUID]) -> dict[UUID, str]:
     """How many said ME TOO to each, never below the privacy floor nor to the last one: "fewer than 5", "10 or more"."""
-    rows = session.execute(
-        select(Resonance.story_id, func.count()).where(Resonance.story_id.in_(story_ids)).group_by(Resonance.story_id)
-    )
-    counts = {story_id: shown_count(number) for story_id, number in rows}
-    return {i: f"{counts[i]} or more" if counts.get(i) else f"fewer than {PRIVACY_FLOOR}" for i in story_ids}
+    rows = session.execute(select(Story.id, Story.felt_shown).where(Story.id.in_(story_ids)))
+    shown: dict[UUID, int] = dict(list(rows))
+    return {i: f"{shown[i]} or more" if shown.get(i) else "too few to say" for i in story_ids}

@@ -45,6 +45,8 @@ FIELDS: dict[str, Field] = {
     "rsvp_no_url": Field('the page with the "I can\'t make it" button', "https://example.org/r/no/abc"),
     "rsvp_maybe_url": Field('the page with the "maybe" button', "https://example.org/r/maybe/abc"),
     "story_url": Field("the story's own page", "https://example.org/s/abc"),
+    "prompt_body": Field("what others felt, of a “you too?”", "On Sunday evenings I dread the week."),
+    "me_too_url": Field("the member's own page with the ME TOO button", "https://example.org/too/abc"),
 }
 
 EXAMPLES: dict[str, str] = {name: known.example for name, known in FIELDS.items()}

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from service import db, queue
 from service.actions import campaigns, gatherings
 from service.errors import Invalid
-from service.models.campaigns import Campaign, CampaignKind, CampaignState
+from service.models.campaigns import COMPOSED, Campaign, CampaignKind, CampaignState
 from service.models.gatherings import Circle
 from service.models.members import ChannelName, Topic
 
@@ -30,7 +30,7 @@ def campaign() -> None:
 
 
 @campaign.command()
-@click.option("--kind", type=click.Choice([k.value for k in CampaignKind]), required=True)
+@click.option("--kind", type=click.Choice([k.value for k in COMPOSED]), required=True)
 @click.option("--channel", type=click.Choice([c.value for c in ChannelName]), required=True)
 @click.option(
     "--body-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True,

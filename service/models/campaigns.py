@@ -33,6 +33,11 @@ class CampaignKind(StrEnum):
     INVITE = "invite"
     TOOL = "tool"
     ANNOUNCEMENT = "announcement"
+    PROMPT = "prompt"  # made by a rhythm only
+
+
+COMPOSED = tuple(kind for kind in CampaignKind if kind != CampaignKind.PROMPT)
+"""The kinds that somebody writes and sends; a prompt is chosen by its rhythm."""
 
 
 class CampaignState(StrEnum):
@@ -104,6 +109,7 @@ KIND_PRIORITY: dict[CampaignKind, int] = {
     CampaignKind.ANNOUNCEMENT: 45,
     CampaignKind.CHECKIN: 50,
     CampaignKind.STORY: 55,
+    CampaignKind.PROMPT: 55,
     CampaignKind.TOOL: 55,
 }
 """Smaller leaves first: answers and safety, then invites, then nudges and stories."""
@@ -121,6 +127,7 @@ ASKS: dict[CampaignKind, Asks] = {
     CampaignKind.INVITE: Asks.YES_NO,
     CampaignKind.CHECKIN: Asks.SCORE,
     CampaignKind.STORY: Asks.ME_TOO,
+    CampaignKind.PROMPT: Asks.ME_TOO,
 }
 
 
@@ -159,6 +166,7 @@ class Campaign(Base):
     circle_id: Mapped[UUID | None] = mapped_column(ForeignKey("circles.id", ondelete="SET NULL"))
     session_id: Mapped[UUID | None] = mapped_column(ForeignKey("group_sessions.id", ondelete="SET NULL"))
     story_id: Mapped[UUID | None] = mapped_column(ForeignKey("stories.id", ondelete="SET NULL"))
+    prompt_id: Mapped[UUID | None] = mapped_column(ForeignKey("prompts.id", ondelete="SET NULL"))
     tool_id: Mapped[UUID | None] = mapped_column(ForeignKey("tools.id", ondelete="SET NULL"))
     series_id: Mapped[UUID | None] = mapped_column(ForeignKey("tool_series.id", ondelete="SET NULL"))
     rhythm_id: Mapped[UUID | None] = mapped_column(ForeignKey("rhythms.id", ondelete="SET NULL"))

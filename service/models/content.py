@@ -1,10 +1,10 @@
-"""What is sent: hope stories and tools, and what members felt about them."""
+"""What is sent: hope stories, prompts and tools, and what members felt about them."""
 
 from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import Boolean, Date, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import Boolean, CheckConstraint, Date, ForeignKey, Index, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.db import Base, Encrypted, State, UTCTime, uuid7
@@ -40,7 +40,20 @@ class Lived(StrEnum):
     RECENT = "recent"
 
 
-class Story(Base):
+class Felt:
+    """What has been told of how many felt the same. It never goes down, so that no difference tells on anybody
+    (docs/decisions/0015-counting-me-too.md).
+    """
+
+    felt_shown: Mapped[int] = mapped_column(Integer, default=0)
+    """The largest number that any reader was told; 0, or at least the privacy floor."""
+    felt_at: Mapped[datetime | None] = mapped_column(UTCTime)
+    """When somebody last said ME TOO."""
+    felt_told: Mapped[int] = mapped_column(Integer, default=0)
+    """The last step that its author was told of."""
+
+
+class Story(Felt, Base):
     """A hope story: "I used to feel like that, and here's what helped me"."""
 
     __tablename__ = "stories"
@@ -106,17 +119,62 @@ class TopicLeftOut(Base):
     topic: Mapped[str] = mapped_column(String(40), primary_key=True)
 
 
-class Resonance(Base):
-    """A ME TOO: one member's answer to one story."""
+class Prompt(Felt, Base):
+    """Something that others felt, with the question "you too?": a member's feeling, approved, or a coordinator's words.
 
-    __tablename__ = "resonances"
-    __table_args__ = (UniqueConstraint("story_id", "member_id"),)
+    It is sent once. Whether it may be is asked each time (`actions.resonance.prompts.usable`): it rests while its
+    author is under a flag.
+    """
+
+    __tablename__ = "prompts"
+    __table_args__ = (Index("ix_prompts_position", "position", "id"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
-    story_id: Mapped[UUID] = mapped_column(ForeignKey("stories.id", ondelete="CASCADE"))
+    gift_id: Mapped[UUID | None] = mapped_column(ForeignKey("gifts.id", ondelete="CASCADE"), unique=True)
+    """The shared feeling that it is; None for a coordinator's own words."""
+    words_en: Mapped[str | None] = mapped_column(Encrypted("prompt.words_en"))
+    words_es: Mapped[str | None] = mapped_column(Encrypted("prompt.words_es"))
+    """The same in Spanish, put so by a person. Where one is missing, members of that language are not asked."""
+    position: Mapped[int] = mapped_column(Integer, default=0)
+    """Smaller comes first."""
+    retired_at: Mapped[datetime | None] = mapped_column(UTCTime)
+    result_at: Mapped[datetime | None] = mapped_column(UTCTime)
+    """When those who answered heard how many they were."""
+    created_by: Mapped[UUID | None] = mapped_column()
+    created_at: Mapped[datetime] = mapped_column(UTCTime)
+
+    def words(self, language: str) -> str | None:
+        """Its words in a language, if it has any."""
+        return self.words_es if language == "es" else self.words_en
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that it can be asked in."""
+        return tuple(language for language in ("en", "es") if self.words(language))
+
+
+class Resonance(Base):
+    """A ME TOO: one member's answer to one story or prompt."""
+
+    __tablename__ = "resonances"
+    __table_args__ = (
+        UniqueConstraint("story_id", "member_id"),
+        UniqueConstraint("prompt_id", "member_id"),
+        CheckConstraint("(story_id IS NULL) <> (prompt_id IS NULL)", name="one_thing"),
+        Index("ix_resonances_member", "member_id", "at"),
+        Index("ix_resonances_at", "at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    story_id: Mapped[UUID | None] = mapped_column(ForeignKey("stories.id", ondelete="CASCADE"))
+    prompt_id: Mapped[UUID | None] = mapped_column(ForeignKey("prompts.id", ondelete="CASCADE"))
     member_id: Mapped[UUID] = mapped_column(ForeignKey("members.id", ondelete="CASCADE"))
     message_id: Mapped[UUID | None] = mapped_column()
     at: Mapped[datetime] = mapped_column(UTCTime)
+    told: Mapped[int | None] = mapped_column(Integer)
+    """The number that this member was told, 0 for none. Whoever asks again hears the same."""
+    taken_back_at: Mapped[datetime | None] = mapped_column(UTCTime)
+    """OOPS: from then on it counts for nothing."""
 
 
 class Tool(Base):

@@ -100,6 +100,8 @@ class Member(Base):
     country: Mapped[str] = mapped_column(String(2), default="")
     state: Mapped[MemberState] = mapped_column(State(MemberState), default=MemberState.PENDING)
     discreet: Mapped[bool] = mapped_column(Boolean, default=False)
+    no_news: Mapped[bool] = mapped_column(Boolean, default=False)
+    """Would rather not hear how many felt what they shared."""
     adult_confirmed_at: Mapped[datetime | None] = mapped_column(UTCTime)
     preferred_channel: Mapped[ChannelName | None] = mapped_column(State(ChannelName))
     both_channels: Mapped[bool] = mapped_column(Boolean, default=False)

@@ -15,6 +15,7 @@ from service.web import (
     public_giving,
     public_held,
     public_join,
+    public_me_too,
     public_mine,
     public_rooms,
     public_rsvp,
@@ -65,6 +66,7 @@ for _rule, _view, _methods in (
     ("/p/<token>/checkin", public_rooms.check_in, ["GET", "POST"]),
     ("/p/<token>/tools", public_rooms.tools, ["GET", "POST"]),
     ("/p/<token>/give/<kind>", public_giving.give, ["GET", "POST"]),
+    ("/too/<token>", public_me_too.me_too, ["GET", "POST"]),
     ("/u/<token>", public_settings.unsubscribe, ["GET", "POST"]),
     ("/rsvp/<token>", public_rsvp.rsvp, ["GET", "POST"]),
 ):

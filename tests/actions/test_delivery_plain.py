@@ -21,7 +21,17 @@ from service.actions import zones
 from service.actions.delivery import claims, history, judging
 from service.config import Settings
 from service.models import gatherings as g
-from service.models.campaigns import ASKS, Asks, Budget, Campaign, CampaignKind, CampaignState, Delivery, DeliveryState
+from service.models.campaigns import (
+    ASKS,
+    COMPOSED,
+    Asks,
+    Budget,
+    Campaign,
+    CampaignKind,
+    CampaignState,
+    Delivery,
+    DeliveryState,
+)
 from service.models.campaigns import Purpose as P
 from service.models.content import Story, StoryRead, StoryState
 from service.models.members import (
@@ -354,18 +364,18 @@ def test_each_trouble_alone_is_judged_alike(ground: Callable[..., Settings], mon
     seen: Counter[str] = Counter()
     for now in MOMENTS[2:]:
         seen += compare(cases, now, None, monkeypatch)
-    cases = [Case(channel, kind) for channel in ChannelName for kind in CampaignKind]
+    cases = [Case(channel, kind) for channel in ChannelName for kind in COMPOSED]
     easy = compare(cases, NOON, None, monkeypatch)
     assert easy["plain"] == easy["rows"] == len(cases), "whom nothing stands against is found the lean way"
     seen += compare(cases, NOON, 3, monkeypatch)
     past = [Past(HOUR, S.SENT, Asks.YES_NO, "plain"), Past(HOUR, S.UNKNOWN, None, "story")]
-    seen += compare([Case(kind=kind, pasts=[p]) for kind in CampaignKind for p in past], NOON, None, monkeypatch)
+    seen += compare([Case(kind=kind, pasts=[p]) for kind in COMPOSED for p in past], NOON, None, monkeypatch)
     weeks = [Past(DAY + n * HOUR, S.SENT, None, "plain") for n in (1, 40, 70, 100)]
     caps: list[list[Change]] = [[], *[[("member", {"weekly_cap": cap})] for cap in (0, 1, 2, 4, 7)]]
     seen += compare([Case(troubles=t, pasts=weeks[:n]) for t in caps for n in range(5)], NOON, None, monkeypatch)
     seen += compare([Case(kind=CampaignKind.CHECKIN, pasts=p) for p in unanswered()], NOON, None, monkeypatch)
     ground(daily_cap=0, weekly_cap=0)
-    seen += compare([Case(kind=kind, pasts=[p]) for kind in CampaignKind for p in past], NOON, None, monkeypatch)
+    seen += compare([Case(kind=kind, pasts=[p]) for kind in COMPOSED for p in past], NOON, None, monkeypatch)
     assert seen.keys() >= REASONS, "a reason never came up, so nothing was tried"
 
 

@@ -9,11 +9,12 @@ from sqlalchemy import select
 from service import clock, db
 from service.actions import campaigns, stories, story_checks, tools
 from service.actions.delivery import claims
+from service.actions.resonance import counting
 from service.actions.stories import StoryDetails
 from service.actions.tools import ToolDetails
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.models.campaigns import CampaignKind, Delivery
-from service.models.content import Attribution, Lived, Resonance, Story, StoryState
+from service.models.content import Attribution, Lived, Story, StoryState
 from service.models.members import Member
 from service.models.staff import Coordinator, Role
 from tests.flows.world import add_member, send
@@ -248,10 +249,10 @@ def test_felt_by_is_never_told_below_five_nor_to_the_last_one(database: db.Datab
     for number in range(7):
         member = add_member(f"M{number}", f"+1202555010{number}")
         with db.transaction() as session:
-            session.add(Resonance(story_id=made, member_id=member.id, at=clock.now()))
+            counting.record(session, session.get_one(Story, made), member, None, clock.now())
         with db.reading() as session:
             words = stories.felt_words(session, [made])[made]
-        assert words == ("fewer than 5" if number < 4 else "5 or more")
+        assert words == ("too few to say" if number < 5 else "5 or more")
 
 
 def test_a_circle_coordinator_reads_what_is_published_and_changes_nothing(database: db.Database) -> None:

@@ -129,7 +129,8 @@ def test_oops_takes_back_a_score_an_rsvp_a_me_too_a_pause_less_and_a_topic(talk:
     talk.send(CampaignKind.STORY, "{{ story_body }}", story_id=add_story().id)
     assert talk.text(ANA, "me too") == ["me_too_noted"]
     assert talk.text(ANA, "OOPS") == ["oops_undone"]
-    assert count(Resonance) == 0
+    with db.reading() as session:
+        assert session.scalars(select(Resonance.taken_back_at)).one() is not None
 
     assert talk.text(ANA, "PAUSE") == ["paused"]
     assert of(ana).paused_until == NOON + 14 * DAY

@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from service import clock, db
 from service.actions import campaigns
 from service.models.campaigns import Campaign, CampaignKind, CampaignState, Delivery, DeliveryState, Schedule
-from service.models.content import Resonance, Story, StoryState
+from service.models.content import Story, StoryState
 from service.models.conversations import CheckIn, Message
 from service.models.gatherings import Circle, CircleStaff, GroupSession, Invitation, Rsvp
 from service.models.staff import AuditEntry, Coordinator, DutyShift
@@ -435,10 +435,14 @@ def test_answers_to_invites_and_stories(console: FlaskClient) -> None:
                     created_at=clock.now(),
                 )
             )  # fmt: skip
-        session.add(Resonance(story_id=story.id, member_id=ids[0], at=clock.now()))
         session.execute(Delivery.__table__.update().where(Delivery.member_id == ids[0]).values(campaign_id=told.id))
     assert "YES 0 nobody yet NO 0 nobody yet MAYBE 1 M1" in words(console.get(f"{LIST}{invite.id}"))
-    assert "1 member said ME TOO." in words(console.get(f"{LIST}{told.id}"))
+    page = words(console.get(f"{LIST}{told.id}"))
+    assert "Too few to say how many said ME TOO" in page
+    assert "answered in some way" not in page  # that would be their number
+    with db.transaction() as session:
+        session.get_one(Story, story.id).felt_shown = 10
+    assert "10 members or more said ME TOO" in words(console.get(f"{LIST}{told.id}"))
 
 
 def test_a_gap_in_the_rota_is_shown_and_a_full_rota_is_not(console: FlaskClient) -> None:

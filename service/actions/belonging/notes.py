@@ -25,6 +25,8 @@ class Field(str):
 
 CIRCLE = Field("{{ circle_name }}")
 """The name of the campaign's circle: of a discreet member, in a text, only "the group"."""
+PROMPT = Field("{{ prompt_body }}")
+"""The words of the campaign's prompt: what members wrote is kept in one place only, and encrypted there."""
 LANGUAGES = ("en", "es")
 KEEPS = timedelta(days=2)
 """After this a note is too old to send: half a week late it would be a riddle."""
@@ -42,6 +44,8 @@ def note(
     *,
     circle: Circle | None,
     session_id: UUID | None = None,
+    prompt_id: UUID | None = None,
+    topic: Topic = Topic.CIRCLE,
     expires_at: datetime | None = None,
 ) -> UUID | None:
     """Queue our own text `template` to these members as soon as each may have it; the campaign's id.
@@ -57,7 +61,7 @@ def note(
         id=db.uuid7(),
         name=name[:120],
         kind=CampaignKind.ANNOUNCEMENT,
-        topic=Topic.CIRCLE,
+        topic=topic,
         state=CampaignState.SCHEDULED,
         schedule=Schedule.NOW,
         scheduled_at=now,
@@ -66,6 +70,7 @@ def note(
         audience={"languages": [], "member_ids": sorted(str(i) for i in member_ids)},
         circle_id=circle.id if circle else None,
         session_id=session_id,
+        prompt_id=prompt_id,
         created_at=now,
         updated_at=now,
     )

@@ -26,18 +26,25 @@ NEEDS: dict[str, str] = {
     "session_day": "session_id", "session_time": "session_id", "session_place": "session_id",
     "rsvp_yes_url": "session_id", "rsvp_no_url": "session_id", "rsvp_maybe_url": "session_id",
     "story_title": "story_id", "story_body": "story_id", "story_about": "story_id", "story_url": "story_id",
-    "tool_title": "tool_id", "tool_body": "tool_id", "circle_name": "circle_id",
+    "tool_title": "tool_id", "tool_body": "tool_id", "prompt_body": "prompt_id", "circle_name": "circle_id",
 }  # fmt: skip
 """Merge fields that only have a value once the campaign names a session, a story, a tool or a circle."""
 OFFERED: dict[CampaignKind, tuple[str, ...]] = {
     CampaignKind.STORY: ("story_id", "circle_id"),
     CampaignKind.TOOL: ("tool_id", "circle_id"),
+    CampaignKind.PROMPT: ("prompt_id", "circle_id"),
     CampaignKind.INVITE: ("session_id", "circle_id"),
     CampaignKind.CHECKIN: ("circle_id",),
     CampaignKind.ANNOUNCEMENT: ("circle_id",),
 }
 """What a campaign of a kind may name; a field that needs anything else has no place in its words."""
-_LABELS = {"session_id": "session", "story_id": "story", "tool_id": "tool", "circle_id": "circle"}
+_LABELS = {
+    "session_id": "session",
+    "story_id": "story",
+    "prompt_id": "prompt",
+    "tool_id": "tool",
+    "circle_id": "circle",
+}
 _BY = {ChannelName.SMS: "text", ChannelName.EMAIL: "email"}
 
 

@@ -10,7 +10,7 @@ from service import clock, config, db
 from service.actions import audience as audiences
 from service.actions import audit
 from service.errors import Conflict, Invalid, NotFound
-from service.models.campaigns import Campaign, CampaignContent, CampaignKind, CampaignState
+from service.models.campaigns import COMPOSED, Campaign, CampaignContent, CampaignKind, CampaignState
 from service.models.content import Story, Tool
 from service.models.gatherings import Circle, GroupSession
 from service.models.members import ChannelName, Topic
@@ -92,6 +92,8 @@ def update(campaign_id: UUID, draft: Draft, *, actor: str = "system", noted: boo
 
 
 def _apply(campaign: Campaign, draft: Draft) -> None:
+    if draft.kind not in COMPOSED:
+        raise Invalid("A prompt is sent by its rhythm. Set one up under Campaigns, Rhythms.", field="kind")
     campaign.name = draft.name.strip()[:120] or draft.kind.title()
     campaign.kind = draft.kind
     campaign.topic = audiences.TOPIC_OF[draft.kind] or draft.topic or (Topic.CIRCLE if draft.circle_id else None)

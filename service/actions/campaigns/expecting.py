@@ -21,6 +21,7 @@ REPLY_RATE: dict[CampaignKind, float] = {
     CampaignKind.CHECKIN: 0.35,
     CampaignKind.INVITE: 0.45,
     CampaignKind.STORY: 0.12,
+    CampaignKind.PROMPT: 0.15,
     CampaignKind.TOOL: 0.05,
     CampaignKind.ANNOUNCEMENT: 0.05,
 }

@@ -21,6 +21,7 @@ from service.models.campaigns import (
     KIND_PRIORITY,
     Asks,
     Campaign,
+    CampaignKind,
     CampaignState,
     Delivery,
     DeliveryState,
@@ -182,7 +183,7 @@ def _by_zone(zone: Any, moments: dict[str, datetime], otherwise: datetime) -> Co
 
 def _asks(session: Session, campaign: Campaign) -> Asks | None:
     asks = ASKS.get(campaign.kind)
-    if asks == Asks.ME_TOO and campaign.story_id:
+    if asks == Asks.ME_TOO and campaign.kind == CampaignKind.STORY and campaign.story_id:
         story = session.get(Story, campaign.story_id)
         return asks if story and story.me_too_allowed else None
     return asks

@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.orm import Session
 
 from service.models.campaigns import Campaign, CampaignKind, Delivery
-from service.models.content import Resonance
+from service.models.content import Prompt, Story
 from service.models.conversations import CheckIn
 from service.models.gatherings import Invitation, Rsvp
 from service.models.members import Member
@@ -25,7 +25,10 @@ class Heard:
     """1 very hard … 5 good → members"""
     rsvps: dict[Rsvp, list[str]] = field(default_factory=dict)
     """First names, in the order of answering."""
-    me_too: int = 0
+    me_too: int | None = None
+    """How many said ME TOO to the story or prompt, as far as may be told; 0 below the floor, None where none is asked.
+    It is the number of the thing and not of the campaign: two campaigns apart would tell more than both.
+    """
 
 
 def heard(session: Session, campaign: Campaign, *seen: ColumnElement[bool]) -> Heard:
@@ -35,7 +38,7 @@ def heard(session: Session, campaign: Campaign, *seen: ColumnElement[bool]) -> H
         answered or 0,
         scores=_scores(session, campaign) if campaign.kind == CampaignKind.CHECKIN else {},
         rsvps=_rsvps(session, campaign, seen) if campaign.session_id else {},
-        me_too=_me_too(session, campaign) if campaign.story_id else 0,
+        me_too=_me_too(session, campaign),
     )
 
 
@@ -65,10 +68,12 @@ def _rsvps(session: Session, campaign: Campaign, seen: tuple[ColumnElement[bool]
     return names
 
 
-def _me_too(session: Session, campaign: Campaign) -> int:
-    got_it = exists().where(Delivery.campaign_id == campaign.id, Delivery.member_id == Resonance.member_id)
-    counted = select(func.count()).select_from(Resonance).where(Resonance.story_id == campaign.story_id, got_it)
-    return session.scalar(counted) or 0
+def _me_too(session: Session, campaign: Campaign) -> int | None:
+    if campaign.kind == CampaignKind.STORY and campaign.story_id:
+        return session.scalar(select(Story.felt_shown).where(Story.id == campaign.story_id, Story.me_too_allowed))
+    if campaign.kind == CampaignKind.PROMPT and campaign.prompt_id:
+        return session.scalar(select(Prompt.felt_shown).where(Prompt.id == campaign.prompt_id))
+    return None
 
 
 def _got_it(campaign: Campaign) -> ColumnElement[bool]:

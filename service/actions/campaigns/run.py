@@ -27,6 +27,7 @@ LIFETIMES: dict[CampaignKind, timedelta] = {
     CampaignKind.CHECKIN: timedelta(days=1),
     CampaignKind.INVITE: timedelta(days=7),
     CampaignKind.STORY: timedelta(days=7),
+    CampaignKind.PROMPT: timedelta(days=3),
     CampaignKind.TOOL: timedelta(days=7),
     CampaignKind.ANNOUNCEMENT: timedelta(days=3),
 }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from service.actions.resonance import prompts
 from service.models.campaigns import Campaign, CampaignKind
 from service.models.checkins import Rhythm, RhythmKind
 from service.models.members import Topic
@@ -34,4 +35,5 @@ def _the_same(session: Session, rhythm: Rhythm, campaign: Campaign) -> bool:
 
 KINDS: dict[RhythmKind, Kind] = {
     RhythmKind.CHECKIN: Kind(CampaignKind.CHECKIN, Topic.CHECKINS, _the_same),
+    RhythmKind.PROMPT: Kind(CampaignKind.PROMPT, Topic.STORIES, prompts.choose),
 }

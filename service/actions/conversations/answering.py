@@ -14,6 +14,7 @@ from service.actions.conversations.saying import Incoming, answer, did, said_lat
 from service.actions.finding import talking as find_talk
 from service.actions.giving import writing
 from service.actions.hope import talking as story_talk
+from service.actions.resonance import news
 from service.actions.tools import asking as tools_asking
 from service.actions.tools.topics import folded
 from service.actions.understanding import Intent, Rsvp
@@ -37,6 +38,7 @@ def respond(session: Session, incoming: Incoming) -> None:
         story_talk.hear,
         tools_asking.hear,
         lines.hear,
+        news.hear,
         writing.hear,
         solving.solve,
     ):
@@ -170,7 +172,9 @@ def _leftover(session: Session, incoming: Incoming) -> None:
         return
     if incoming.message.labels.get("odd_number") and incoming.arrived.bare:
         answer(session, incoming, "odd_number", {"number": incoming.arrived.words.strip()})
-    elif incoming.arrived.bare and (read.me_too or read.keyword or _answers_something(incoming)):
+    elif incoming.arrived.bare and read.me_too:
+        answer(session, incoming, "me_too_nothing")
+    elif incoming.arrived.bare and (read.keyword or _answers_something(incoming)):
         answer(session, incoming, "cannot_place")
     elif not duty.reading_now() and not said_lately(session, incoming.conversation, "free_text_received"):
         answer(session, incoming, "free_text_received", {"when": duty.when_words(session, member)})

@@ -38,6 +38,7 @@ class Asked:
     campaign_id: UUID
     session_id: UUID | None
     story_id: UUID | None
+    prompt_id: UUID | None
     at: datetime
 
 
@@ -57,6 +58,7 @@ def sent_lately(session: Session, members: Collection[Member]) -> dict[UUID, lis
             Delivery.sending_at,
             Campaign.session_id,
             Campaign.story_id,
+            Campaign.prompt_id,
             GroupSession.starts_at,
         )
         .join(Campaign, Campaign.id == Delivery.campaign_id)
@@ -81,9 +83,10 @@ def open_among(sent: Iterable[Any], arrived: Arrived) -> list[Asked]:
         if row.asks is None or row.state in NEVER_LEFT or (row.starts_at is not None and row.starts_at <= now):
             continue
         if row.campaign_id == only if only else row.sending_at > now - QUESTION_OPEN:
-            found.setdefault(
-                row.asks, Asked(row.id, row.asks, row.campaign_id, row.session_id, row.story_id, row.sending_at)
+            asked = Asked(
+                row.id, row.asks, row.campaign_id, row.session_id, row.story_id, row.prompt_id, row.sending_at
             )
+            found.setdefault(row.asks, asked)
     return list(found.values())
 
 

@@ -2,7 +2,7 @@
 so that OOPS can take it back (rule of conversation 8).
 """
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from service import clock, db
@@ -11,16 +11,13 @@ from service.actions.checkins import after
 from service.actions.conversations import questions, undo
 from service.actions.conversations.saying import Incoming, answer, to_person
 from service.actions.delivery import release
+from service.actions.resonance import hearing
 from service.actions.understanding import Rsvp, Understanding
 from service.errors import Conflict
 from service.models import gatherings as g
 from service.models.campaigns import Asks, Delivery
-from service.models.content import Resonance, Story
 from service.models.conversations import CheckIn
 from service.models.members import Member, MemberState
-
-PRIVACY_FLOOR = 5
-"""No count of fellow feelers below this, nor one that a difference would give away (rule of conversation 12)."""
 
 
 def solve(session: Session, incoming: Incoming) -> str | None:
@@ -29,6 +26,22 @@ def solve(session: Session, incoming: Incoming) -> str | None:
     if member is None or member.state != MemberState.ACTIVE:
         return None
     open_ = {asked.asks: asked for asked in incoming.asked}
+    about_story = hearing.says_so(incoming) or (hearing.loosely(incoming) and not incoming.asked)
+    if about_story and (done := hearing.against(session, incoming, member)):
+        return done
+    if _only_me_too(incoming):
+        return _me_too(session, incoming, member, incoming.asked[0])
+    return _all_that_it_answers(session, incoming, member, open_)
+
+
+def _only_me_too(incoming: Incoming) -> bool:
+    """Whether a few signs (`x2`, `me 2`, a raised hand) are a ME TOO because that is what we asked last."""
+    return bool(incoming.asked) and incoming.asked[0].asks == Asks.ME_TOO and hearing.loosely(incoming)
+
+
+def _all_that_it_answers(
+    session: Session, incoming: Incoming, member: Member, open_: dict[Asks, questions.Asked]
+) -> str | None:
     done: list[str | None] = []
     if Asks.SCORE in open_ and (score := _read_as(incoming, understanding.Question.CHECKIN).checkin):
         done.append(_check_in(session, incoming, member, open_[Asks.SCORE], score))
@@ -37,7 +50,7 @@ def solve(session: Session, incoming: Incoming) -> str | None:
         rsvp = _read_as(incoming, understanding.Question.INVITE).rsvp
         if rsvp in (Rsvp.YES, Rsvp.NO, Rsvp.MAYBE):
             done.append(_rsvp(session, incoming, member, open_[Asks.YES_NO], g.Rsvp(rsvp)))
-    if Asks.ME_TOO in open_ and incoming.read.me_too and open_[Asks.ME_TOO].story_id:
+    if Asks.ME_TOO in open_ and hearing.says_so(incoming):
         done.append(_me_too(session, incoming, member, open_[Asks.ME_TOO]))
     return ", ".join(filter(None, done)) or None
 
@@ -142,30 +155,7 @@ def _rsvp_without_session(
 
 
 def _me_too(session: Session, incoming: Incoming, member: Member, asked: questions.Asked) -> str | None:
-    story = session.get(Story, asked.story_id)
-    if story is None or not story.me_too_allowed:
-        return None
-    known = session.scalar(select(Resonance).where(Resonance.story_id == story.id, Resonance.member_id == member.id))
-    if known is None:
-        known = Resonance(
-            story_id=story.id, member_id=member.id, message_id=incoming.message.id, at=incoming.message.at
-        )
-        session.add(known)
-        session.flush()
-        undo.remember(session, member, incoming.message, "me_too", {"id": str(known.id)})
-    _answered(session, incoming, asked)
-    others = (
-        session.scalar(select(func.count()).where(Resonance.story_id == story.id, Resonance.member_id != member.id))
-        or 0
-    )
-    shown = shown_count(others)
-    if shown:
-        answer(session, incoming, "me_too_count", {"count": shown})
-    else:
-        answer(session, incoming, "me_too_noted")
-    return "me too"
-
-
-def shown_count(others: int) -> int:
-    """A count that may be told: none below the floor, and rounded down to fives, so that no difference tells on one."""
-    return 0 if others < PRIVACY_FLOOR else others - others % PRIVACY_FLOOR
+    done = hearing.take(session, incoming, member, asked)
+    if done:
+        _answered(session, incoming, asked)
+    return done

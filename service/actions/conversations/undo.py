@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from service import clock
@@ -14,10 +14,10 @@ from service.actions.belonging import places
 from service.actions.checkins import undoing as checkins_undoing
 from service.actions.giving import undoing as giving_undoing
 from service.actions.hope import taking_back
+from service.actions.resonance import undoing as resonance_undoing
 from service.actions.tools import undoing as tools_undoing
 from service.errors import Conflict, Invalid
 from service.models.campaigns import Delivery
-from service.models.content import Resonance
 from service.models.conversations import Act, CheckIn, Message
 from service.models.gatherings import GroupSession, Invitation, Rsvp
 from service.models.members import ChannelName, Member, Topic
@@ -96,11 +96,6 @@ def said(rsvp: str, member: Member) -> str:
     return spanish[rsvp] if member.language == "es" else str(rsvp)
 
 
-def _me_too(session: Session, member: Member, data: dict[str, Any]) -> str:
-    session.execute(delete(Resonance).where(Resonance.id == UUID(data["id"])))
-    return {"es": "tu YO TAMBIEN"}.get(member.language, "your ME TOO")
-
-
 def _pause(session: Session, member: Member, data: dict[str, Any]) -> str:
     member.paused_until = datetime.fromisoformat(data["before"]) if data["before"] else None
     return {"es": "tu pausa"}.get(member.language, "your pause")
@@ -131,7 +126,8 @@ def _circle_joined(session: Session, member: Member, data: dict[str, Any]) -> st
 
 
 _UNDO = {
-    "checkin": _checkin, "rsvp": _rsvp, "noted": _noted, "me_too": _me_too, "pause": _pause, "less": _less,
-    "topic": _topic, **tools_undoing.KINDS, **checkins_undoing.KINDS, **giving_undoing.KINDS, **taking_back.KINDS,
+    "checkin": _checkin, "rsvp": _rsvp, "noted": _noted, "pause": _pause, "less": _less, "topic": _topic,
+    **tools_undoing.KINDS, **checkins_undoing.KINDS, **giving_undoing.KINDS, **taking_back.KINDS,
+    **resonance_undoing.KINDS,
     "circle_left": _circle_left, "circle_joined": _circle_joined,
 }  # fmt: skip

@@ -17,9 +17,10 @@ from service.actions.delivery import silence
 from service.actions.delivery.history import QUESTION_OPEN
 from service.db import UTCTime
 from service.models.campaigns import Campaign, CampaignKind, CampaignState, Delivery, Purpose
-from service.models.content import Story, StoryRead, StoryState
+from service.models.content import Prompt, Story, StoryRead, StoryState
 from service.models.conversations import Message
 from service.models.gatherings import Circle, CircleMembership, GroupSession, SessionState
+from service.models.giving import Gift, GiftState
 from service.models.members import (
     Address,
     AddressState,
@@ -32,6 +33,9 @@ from service.models.members import (
     Zone,
 )
 
+OVER, RESTS = "over", "rests"
+Author = aliased(Member)
+"""Who wrote a prompt."""
 AFTER_STOP = ("stopped", "stopped_with_line", "wrong_number_done", "deletion_received", "email_only_please_done",
               "help")  # fmt: skip
 """Our own texts that may still go to somebody who has stopped: the one confirmation, and the answer to HELP. What
@@ -57,6 +61,7 @@ def of(session: Session, ids: Sequence[int], now: datetime) -> list[Row[Any]]:
             Circle.on_hold, GroupSession.starts_at.label("meeting_at"), GroupSession.state.label("meeting_state"),
             Zone.offset_min, Zone.offset_max, consent.label("refused"), _story_over(now.date()).label("story_over"),
             Story.state.label("story_state"), _already_read().label("already_read"),
+            _prompt_rests().label("prompt_rests"),
             _left_circle().label("left_circle"), silence.is_silent(now - silence.SILENT_AFTER).label("silent"),
             Address.still_asked_at, silence.phone_asked_at().label("phone_asked_at"),
         )
@@ -80,7 +85,7 @@ def lean(session: Session, ids: Sequence[int], now: datetime) -> list[Row[Any]]:
 def _lean(sqlite: bool) -> Any:
     """The statement, kept: to put it together takes longer than to run it."""
     now: Any = bindparam("now", type_=UTCTime())
-    story = Campaign.kind == CampaignKind.STORY
+    story = Campaign.kind.in_([CampaignKind.STORY, CampaignKind.PROMPT])
     doubts = or_(
         _refusal_of_campaign().is_not(None),
         Campaign.state != CampaignState.SENDING,
@@ -89,6 +94,7 @@ def _lean(sqlite: bool) -> Any:
         _true(GroupSession.state == SessionState.CANCELLED),
         _true(_story_over(bindparam("today", type_=Date()))),
         _already_read(),
+        _prompt_rests().is_not(None),
         _left_circle(),
         and_(story, Member.loss_on.is_not(None)),
         Member.held_at.is_not(None),
@@ -170,6 +176,29 @@ def _already_read() -> ColumnElement[bool]:
     )
     read = exists().where(StoryRead.story_id == Campaign.story_id, StoryRead.member_id == Delivery.member_id)
     return and_(Campaign.story_id.is_not(None), read, ~other_copy)
+
+
+def _prompt_rests() -> ColumnElement[str | None]:
+    """SQL: why the campaign's prompt may not be sent: OVER for good, RESTS while its author is under a flag, or NULL.
+
+    Hardly any campaign has one, and the others must not pay for it: the look-up is behind a CASE.
+    """
+    of_author = select(
+        case(
+            (Prompt.retired_at.is_not(None), OVER),
+            (Prompt.gift_id.is_(None), None),
+            (or_(Gift.state != GiftState.APPROVED, Author.state != MemberState.ACTIVE), OVER),
+            (Author.held_at.is_not(None), RESTS),
+            else_=None,
+        )
+    )
+    joined = of_author.select_from(Prompt).outerjoin(Gift, Gift.id == Prompt.gift_id)
+    found = joined.outerjoin(Author, Author.id == Gift.member_id).where(Prompt.id == Campaign.prompt_id)
+    return case(
+        (and_(Campaign.kind == CampaignKind.PROMPT, Campaign.prompt_id.is_(None)), OVER),
+        (Campaign.prompt_id.is_(None), None),
+        else_=found.correlate(Campaign).scalar_subquery(),
+    )
 
 
 def _left_circle() -> ColumnElement[bool]:

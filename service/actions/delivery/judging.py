@@ -26,8 +26,9 @@ from service.models.members import SubscriptionState
 LOOK_AGAIN = timedelta(hours=1)
 SOON = timedelta(seconds=30)
 """When to look again at what waits for something that is leaving at this moment."""
+OTHERS_WORDS = (CampaignKind.STORY, CampaignKind.PROMPT)
 AFTER_LOSS = timedelta(weeks=8)
-"""No hope story in the first weeks after a loss that the member told us of (rule of conversation 12)."""
+"""No hope story and no "you too?" in the first weeks after a loss that they told us of (rule of conversation 12)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,9 @@ def _never(row: Row[Any], now: datetime) -> str | None:
         return "story_withdrawn"
     if row.already_read:
         return "already_read"
-    if row.kind == CampaignKind.STORY and _grieving(row.loss_on, now.date()):
+    if row.prompt_rests == facts.OVER:
+        return "prompt_withdrawn"
+    if row.kind in OTHERS_WORDS and _grieving(row.loss_on, now.date()):
         return "after_loss"
     return None
 
@@ -172,7 +175,7 @@ def _waits(row: Row[Any], history: History, now: datetime) -> Verdict | None:
         until = row.topic_paused_until
         if until is None or until > now:
             return _later(row, "paused", until) if until else Verdict("paused")
-    if row.story_over:
+    if row.story_over or row.prompt_rests:
         return _later(row, "story_rests", now + LOOK_AGAIN)
     if history.story_on_its_way(row):
         return _later(row, "story_on_its_way", now + SOON)

@@ -13,6 +13,10 @@ WAYS_OUT = frozenset(["preferences_url", "unsubscribe_url"])
 """Every email says how to choose and how to leave."""
 
 
+OF_THE_READER = frozenset(["first_name", "session_day", "session_time", "prompt_body"])
+"""Fields that differ between readers: by name, by clock, by language."""
+
+
 def layout(language: str, *, discreet: bool, why: str = "") -> dict[str, Any]:
     """The brand values of our one email layout."""
     settings = config.current()
@@ -63,7 +67,7 @@ def _shared_values(pack: Pack) -> dict[str, str | None]:
     """Fields that are the same for every reader of an email."""
     everybody = Reader(None, "", "en", "UTC", "")
     shared = context(pack, everybody, ChannelName.EMAIL, ())
-    return {name: value for name, value in shared.items() if name not in ("first_name", "session_day", "session_time")}
+    return {name: value for name, value in shared.items() if name not in OF_THE_READER}
 
 
 def from_name(language: str, discreet: bool) -> str:

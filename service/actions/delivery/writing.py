@@ -22,7 +22,7 @@ from service.actions.outbox import NEUTRAL
 from service.channels import render
 from service.channels.base import Text
 from service.models.campaigns import Campaign, CampaignContent, CampaignKind
-from service.models.content import Story, Tool
+from service.models.content import Prompt, Story, Tool
 from service.models.conversations import Message
 from service.models.gatherings import Circle, GroupSession
 from service.models.members import ChannelName
@@ -35,7 +35,7 @@ STOP_LINE_EVERY = timedelta(days=28)
 """A text says how to stop on the first, and again when it has not for this long."""
 _WORD = re.compile(r"\w+")
 URL_FIELDS = frozenset(
-    ["preferences_url", "unsubscribe_url", "rsvp_yes_url", "rsvp_no_url", "rsvp_maybe_url", "story_url"]
+    ["preferences_url", "unsubscribe_url", "rsvp_yes_url", "rsvp_no_url", "rsvp_maybe_url", "story_url", "me_too_url"]
 )
 
 
@@ -48,6 +48,7 @@ class Pack:
     circle: Circle | None = None
     session: GroupSession | None = None
     story: Story | None = None
+    prompt: Prompt | None = None
     tool: Tool | None = None
     coordinator_name: str = ""
     compiled: dict[tuple[UUID, bool], "CompiledEmail"] = field(default_factory=dict)
@@ -73,6 +74,7 @@ def load_pack(session: Session, campaign_id: UUID) -> Pack:
         circle=session.get(Circle, circle_id) if circle_id else None,
         session=meeting,
         story=session.get(Story, campaign.story_id) if campaign.story_id else None,
+        prompt=session.get(Prompt, campaign.prompt_id) if campaign.prompt_id else None,
         tool=session.get(Tool, campaign.tool_id) if campaign.tool_id else None,
         coordinator_name=author.name.split()[0] if author else "",
     )
@@ -118,6 +120,8 @@ def context(pack: Pack, reader: Reader, channel: ChannelName, fields: Iterable[s
             "story_about": None if hide else pack.story.about,
             "story_body": pack.story.body_sms if on_sms else pack.story.body_email,
         }
+    if pack.prompt:
+        values["prompt_body"] = pack.prompt.words(reader.language) or pack.prompt.words(pack.prompt.languages[0])
     if pack.tool:
         values |= {
             "tool_title": pack.tool.title,
@@ -144,10 +148,19 @@ def _links(pack: Pack, reader: Reader, channel: ChannelName, wanted: frozenset[s
         made["unsubscribe_url"] = member_links.unsubscribe_url(reader.member_id, channel, pack.campaign.topic)
     if "story_url" in wanted and pack.story:
         made["story_url"] = member_links.story_url(pack.story.id)
+    if "me_too_url" in wanted and (thing := _takes_me_too(pack)):
+        made["me_too_url"] = member_links.me_too_url(*thing, reader.member_id, channel)
     for answer in ("yes", "no", "maybe"):
         if f"rsvp_{answer}_url" in wanted and pack.session:
             made[f"rsvp_{answer}_url"] = member_links.rsvp_url(pack.session.id, reader.member_id, channel, answer)
     return made
+
+
+def _takes_me_too(pack: Pack) -> tuple[str, UUID] | None:
+    """What a reader of this may answer with ME TOO, if anything."""
+    if pack.prompt:
+        return "prompt", pack.prompt.id
+    return ("story", pack.story.id) if pack.story and pack.story.me_too_allowed else None
 
 
 def text_body(pack: Pack, reader: Reader, introduced_at: datetime | None) -> str:
@@ -170,6 +183,8 @@ def required_lines(pack: Pack, reader: Reader, body: str, introduced_at: datetim
         lines.append({"es": "¿Vienes? Responde SI, NO o QUIZAS."}.get(reader.language, "Reply YES, NO or MAYBE."))
     elif kind == CampaignKind.STORY and pack.story and pack.story.me_too_allowed and not invites_me_too(upper):
         lines.append({"es": "¿Te suena? Responde YO TAMBIEN."}.get(reader.language, "Felt this too? Reply ME TOO."))
+    elif kind == CampaignKind.PROMPT and not invites_me_too(upper):
+        lines.append({"es": "¿Te pasa? Responde YO TAMBIEN."}.get(reader.language, "You too? Reply ME TOO."))
     if introduced_at is None:
         lines.append(outbox.wording("sms/sms_footer_first.txt", reader.language, facts))
     elif introduced_at < clock.now() - STOP_LINE_EVERY:

@@ -4,13 +4,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, select
+from sqlalchemy import ColumnElement, and_, delete, exists, select
 from sqlalchemy.orm import Session
 
 from service import clock, db
 from service.actions import story_checks
 from service.actions.belonging import places
 from service.errors import NotFound
+from service.models.content import Prompt
 from service.models.giving import Gift, GiftState, Giving
 from service.models.members import ChannelName, Member, MemberState
 
@@ -76,6 +77,7 @@ def take_back(session: Session, gift: Gift) -> None:
     """By its author, at any time: its words go, and nothing more of it is carried."""
     gift.state, gift.decided_at = GiftState.TAKEN_BACK, clock.now()
     gift.original = gift.body = ""
+    session.execute(delete(Prompt).where(Prompt.gift_id == gift.id))
     gift.question = None
 
 

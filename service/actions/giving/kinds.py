@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from service.actions.giving import gifts, growth, told_stories
 from service.actions.giving.gifts import Passed
+from service.actions.resonance import prompts
 from service.models.giving import Gift, Giving
 
 
@@ -50,7 +51,7 @@ KINDS: dict[Giving, Kind] = {
     ),
     Giving.FEELING: Kind(
         frozenset(["share", "share a feeling", "compartir", "compartir algo"]),
-        300, gifts.hand_over, ("feeling", "sentimiento"),
+        300, gifts.hand_over, ("feeling", "sentimiento"), prompts.take_in,
     ),
 }  # fmt: skip
 

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from service import clock
 from service.actions.conversations import undo
 from service.actions.conversations.saying import Incoming, answer
-from service.actions.conversations.solving import PRIVACY_FLOOR, shown_count
 from service.actions.hope import reading
+from service.actions.resonance.counting import FLOOR, rounded
 from service.models.campaigns import Asks, Campaign, Delivery
 from service.models.content import StoryRead
 from service.models.members import Member
@@ -68,8 +68,8 @@ def counts(session: Session, story_ids: Sequence[UUID]) -> dict[UUID, tuple[int,
 
 def counted(yes: int, answers: int) -> str:
     """`it helped 10 or more, of about 15`: rounded down to fives, and nothing from which one voice could be told."""
-    if answers < PRIVACY_FLOOR:
-        return f"said by fewer than {PRIVACY_FLOOR}"
-    if yes < PRIVACY_FLOOR or answers - yes < PRIVACY_FLOOR:
-        return f"{shown_count(answers)} or more answered"
-    return f"it helped {shown_count(yes)} or more, of about {shown_count(answers)}"
+    if answers < FLOOR:
+        return f"said by fewer than {FLOOR}"
+    if yes < FLOOR or answers - yes < FLOOR:
+        return f"{rounded(answers)} or more answered"
+    return f"it helped {rounded(yes)} or more, of about {rounded(answers)}"

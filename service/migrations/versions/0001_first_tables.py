@@ -139,6 +139,7 @@ def upgrade() -> None:
         sa.Column("country", sa.String(length=2), nullable=False),
         sa.Column("state", sa.String(24), nullable=False),
         sa.Column("discreet", sa.Boolean(), nullable=False),
+        sa.Column("no_news", sa.Boolean(), nullable=False),
         sa.Column("adult_confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("preferred_channel", sa.String(24), nullable=True),
         sa.Column("both_channels", sa.Boolean(), nullable=False),
@@ -526,6 +527,9 @@ def upgrade() -> None:
         sa.Column("asked_mark", sa.String(length=64), nullable=True),
         sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("thanked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("felt_shown", sa.Integer(), nullable=False),
+        sa.Column("felt_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("felt_told", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["author_id"], ["members.id"], name=op.f("fk_stories_author_id_members"), ondelete="SET NULL"
         ),
@@ -812,21 +816,54 @@ def upgrade() -> None:
         batch_op.create_index("ix_place_asks_member", ["member_id"], unique=False)
 
     op.create_table(
+        "prompts",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("gift_id", sa.Uuid(), nullable=True),
+        sa.Column("words_en", sa.LargeBinary(), nullable=True),
+        sa.Column("words_es", sa.LargeBinary(), nullable=True),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("result_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_by", sa.Uuid(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("felt_shown", sa.Integer(), nullable=False),
+        sa.Column("felt_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("felt_told", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["gift_id"], ["gifts.id"], name=op.f("fk_prompts_gift_id_gifts"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_prompts")),
+        sa.UniqueConstraint("gift_id", name=op.f("uq_prompts_gift_id")),
+    )
+    with op.batch_alter_table("prompts", schema=None) as batch_op:
+        batch_op.create_index("ix_prompts_position", ["position", "id"], unique=False)
+
+    op.create_table(
         "resonances",
         sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("story_id", sa.Uuid(), nullable=False),
+        sa.Column("story_id", sa.Uuid(), nullable=True),
+        sa.Column("prompt_id", sa.Uuid(), nullable=True),
         sa.Column("member_id", sa.Uuid(), nullable=False),
         sa.Column("message_id", sa.Uuid(), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("told", sa.Integer(), nullable=True),
+        sa.Column("taken_back_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("(story_id IS NULL) <> (prompt_id IS NULL)", name=op.f("ck_resonances_one_thing")),
         sa.ForeignKeyConstraint(
             ["member_id"], ["members.id"], name=op.f("fk_resonances_member_id_members"), ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(
             ["story_id"], ["stories.id"], name=op.f("fk_resonances_story_id_stories"), ondelete="CASCADE"
         ),
+        sa.ForeignKeyConstraint(
+            ["prompt_id"], ["prompts.id"], name=op.f("fk_resonances_prompt_id_prompts"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_resonances")),
         sa.UniqueConstraint("story_id", "member_id", name=op.f("uq_resonances_story_id_member_id")),
+        sa.UniqueConstraint("prompt_id", "member_id", name=op.f("uq_resonances_prompt_id_member_id")),
     )
+    with op.batch_alter_table("resonances", schema=None) as batch_op:
+        batch_op.create_index("ix_resonances_member", ["member_id", "at"], unique=False)
+        batch_op.create_index("ix_resonances_at", ["at"], unique=False)
+
     op.create_table(
         "rhythms",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -948,6 +985,7 @@ def upgrade() -> None:
         sa.Column("circle_id", sa.Uuid(), nullable=True),
         sa.Column("session_id", sa.Uuid(), nullable=True),
         sa.Column("story_id", sa.Uuid(), nullable=True),
+        sa.Column("prompt_id", sa.Uuid(), nullable=True),
         sa.Column("tool_id", sa.Uuid(), nullable=True),
         sa.Column("series_id", sa.Uuid(), nullable=True),
         sa.Column("rhythm_id", sa.Uuid(), nullable=True),
@@ -982,6 +1020,9 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(
             ["story_id"], ["stories.id"], name=op.f("fk_campaigns_story_id_stories"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(
+            ["prompt_id"], ["prompts.id"], name=op.f("fk_campaigns_prompt_id_prompts"), ondelete="SET NULL"
         ),
         sa.ForeignKeyConstraint(
             ["tool_id"], ["tools.id"], name=op.f("fk_campaigns_tool_id_tools"), ondelete="SET NULL"

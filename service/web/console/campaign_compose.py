@@ -25,13 +25,14 @@ from service.web.console.campaign_form import CampaignForm
 from service.web.forms import put_error
 
 PALETTES: dict[CampaignKind, tuple[str, ...]] = {
-    CampaignKind.STORY: ("story_body", "story_title", "story_about", "story_url"),
+    CampaignKind.STORY: ("story_body", "story_title", "story_about", "story_url", "me_too_url"),
     CampaignKind.CHECKIN: (),
     CampaignKind.INVITE: (
         "session_day", "session_time", "session_place", "rsvp_yes_url", "rsvp_no_url", "rsvp_maybe_url",
     ),
     CampaignKind.TOOL: ("tool_body", "tool_title"),
     CampaignKind.ANNOUNCEMENT: (),
+    CampaignKind.PROMPT: ("prompt_body",),
 }  # fmt: skip
 """The merge fields that a kind has of its own; the others fit everywhere."""
 ANYWHERE = ("first_name", "circle_name", "org_name", "coordinator_name", "preferences_url", "unsubscribe_url")
@@ -40,7 +41,7 @@ ANYWHERE = ("first_name", "circle_name", "org_name", "coordinator_name", "prefer
 @signed_in
 def new() -> ResponseReturnValue:
     """Choose what kind of thing to send."""
-    return render_template("console/campaigns/new.html", kinds=words.KINDS)
+    return render_template("console/campaigns/new.html", kinds=words.COMPOSED)
 
 
 @signed_in
@@ -168,7 +169,7 @@ def _send_test(campaign_id: UUID) -> None:
 def _page(session: Session, campaign: Campaign, form: CampaignForm) -> str:
     campaign_form.offer(form, session, me(), campaign)
     return render_template(
-        "console/campaigns/edit.html", campaign=campaign, form=form, kinds=words.KINDS, words=words,
+        "console/campaigns/edit.html", campaign=campaign, form=form, kinds=words.COMPOSED, words=words,
         palette=[(name, FIELDS[name]) for name in (*PALETTES[campaign.kind], *ANYWHERE)],
         channels_here=config.current().enabled_channels, phone=bool(me().phone),
         **_live(session, campaign, form),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from service.actions.audience import REASONS
+from service.models.campaigns import COMPOSED as WRITTEN
 from service.models.campaigns import CampaignKind, DeliveryState
 from service.models.members import Topic
 
@@ -36,7 +37,13 @@ KINDS: dict[CampaignKind, Kind] = {
         "Announcement", "Something else that people should know, about a topic or a circle that they asked for.",
         "bell", "nothing, unless they like",
     ),
+    CampaignKind.PROMPT: Kind(
+        "You too?", "Something that others felt, chosen by its rhythm. Those who answer hear how many they were.",
+        "people", "ME TOO",
+    ),
 }  # fmt: skip
+COMPOSED: dict[CampaignKind, Kind] = {kind: KINDS[kind] for kind in WRITTEN}
+"""The kinds that a coordinator can begin."""
 
 TOPICS: dict[Topic, str] = {
     Topic.STORIES: "Hope stories",
@@ -57,6 +64,7 @@ SHELVES = (("all", "All"), ("drafts", "Drafts"), ("on-their-way", "On their way"
 
 SKIPPED: dict[str, str] = REASONS | {
     "stale": "could not be reached in time: by now it would be out of date",
+    "prompt_withdrawn": "were spared words that somebody took back",
     "story_withdrawn": "were spared a story that its author took back",
     "quiet": "left their last check-ins unanswered, and are asked less often",
     "after_loss": "lost someone in the last weeks, and get no hope story now",

@@ -16,7 +16,7 @@ from service.models.campaigns import Campaign, CampaignState
 from service.models.content import Story, Tool
 from service.models.gatherings import Circle, GroupSession
 from service.web.auth import me, signed_in
-from service.web.console import campaign_compose, campaign_send, rhythms
+from service.web.console import campaign_compose, campaign_send, prompts, rhythms
 from service.web.console import campaign_words as words
 from service.web.console.campaign_compose import mine
 
@@ -181,5 +181,11 @@ RHYTHMS: tuple[tuple[str, str, Any, list[str]], ...] = (
     ("/rhythms/<uuid:rhythm_id>", "edit_rhythm", rhythms.edit, ["GET", "POST"]),
     ("/rhythms/<uuid:rhythm_id>/<any(pause, resume, end):what>", "act_on_rhythm", rhythms.act, ["POST"]),
 )
-for _rule, _endpoint, _shown, _methods in RHYTHMS:
+PROMPTS: tuple[tuple[str, str, Any, list[str]], ...] = (
+    ("/prompts", "prompts", prompts.listed, ["GET"]),
+    ("/prompts/new", "new_prompt", prompts.new, ["GET", "POST"]),
+    ("/prompts/<uuid:prompt_id>", "edit_prompt", prompts.edit, ["GET", "POST"]),
+    ("/prompts/<uuid:prompt_id>/<any(up, down, retire):what>", "act_on_prompt", prompts.act, ["POST"]),
+)
+for _rule, _endpoint, _shown, _methods in (*RHYTHMS, *PROMPTS):
     bp.add_url_rule(_rule, _endpoint, view_func=_shown, methods=_methods)

@@ -52,6 +52,11 @@ WORDS: dict[RhythmKind, Words] = {
         "Check-in", "How are you today?", "Everybody who has check-ins on",
         "How to answer (1 very hard … 5 good) and how to stop are added where they are missing.",
     ),
+    RhythmKind.PROMPT: Words(
+        "You too?", "You too?", "Everybody who has hope stories on",
+        "{{ prompt_body }} is the next prompt that waits; a day without one is let go. How to answer (ME TOO) and how "
+        "to stop are added where they are missing.",
+    ),
 }  # fmt: skip
 
 
