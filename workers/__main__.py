@@ -78,6 +78,7 @@ def _failed(job: str, error: BaseException | None) -> None:
 
 def run(name: str) -> None:
     """Work on the queue `name` until `queue.stopping` is set."""
+    jobs.prepare(name)
     pulse = threading.Thread(target=_beat, args=(name,), name="pulse", daemon=True)
     pulse.start()
     while not queue.stopping.is_set():

@@ -1,8 +1,16 @@
-"""The jobs: each calls one action. None takes an argument, for the doorbell says nothing but "look".
+"""The jobs: each calls one action. No job takes an argument, for the doorbell says nothing but "look".
 
 `service.queue.JOBS` names every function here and the queue that it belongs to. Each imports what it needs itself: a
 worker has one queue for all its life, and what only the others need would be a third of its memory.
 """
+
+
+def prepare(name: str) -> None:
+    """Read what the first job of the queue `name` would have to read, before somebody waits for its answer."""
+    if name == "inbound":
+        from service.actions import conversations
+
+        conversations.prepare()
 
 
 def process_inbound() -> None:

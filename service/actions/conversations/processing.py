@@ -10,6 +10,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
 from service import clock, db, links, logs, queue
+from service.actions import understanding
 from service.actions.conversations import store, words
 from service.actions.conversations.waiting import failed, waiting
 from service.actions.delivery import Receipt, apply_receipts, lateness, results
@@ -29,6 +30,11 @@ LINGER = store.RECEIPTS_RING_EVERY + 0.1
 LOOK_EVERY = 0.05
 """Seconds between two looks while lingering."""
 LARGEST_ID = 2**63 - 1
+
+
+def prepare() -> None:
+    """Read the rules by which texts are understood: that takes a second or two, and somebody in danger may be first."""
+    understanding.screen("hello")
 
 
 def process_inbound(budget: float = BUDGET, linger: float = 0.0) -> int:
