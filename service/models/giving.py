@@ -96,5 +96,5 @@ class Gift(Base):
     passed_at: Mapped[datetime] = mapped_column(UTCTime)
     decided_at: Mapped[datetime | None] = mapped_column(UTCTime)
     decided_by: Mapped[UUID | None] = mapped_column()
-    carried_at: Mapped[datetime | None] = mapped_column(UTCTime)
-    """When it was part of a circle's week: each is told there once."""
+    carried_in: Mapped[UUID | None] = mapped_column()
+    """The campaign that told it as a part of its circle's week: each is told there once."""

@@ -1,6 +1,7 @@
 """Small steps and how somebody said it: passed on, decided by a person, and in their circle's week."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -8,15 +9,19 @@ from sqlalchemy import select
 
 from service import clock, db
 from service.actions import leaving
+from service.actions.belonging import life
+from service.actions.delivery import mail_words, writing
 from service.actions.giving import deciding
+from service.channels.segments import measure
 from service.errors import Conflict, Forbidden, Invalid
+from service.models.campaigns import Campaign, CampaignContent
 from service.models.gatherings import CircleStaff
 from service.models.giving import Gift, GiftState
-from service.models.members import Member
+from service.models.members import ChannelName, Member
 from service.models.staff import AuditEntry, Coordinator, Role
 from tests.flows import circles
 from tests.flows.talk import NOON, Talk, messages, waits
-from tests.flows.test_replies import ANA, BEN
+from tests.flows.test_replies import ANA, BEN, MAIL
 from tests.flows.world import add_member
 
 ONE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -189,3 +194,207 @@ def test_circle_coordinators_decide_for_their_own_circles(talk: Talk) -> None:
         with pytest.raises(Forbidden):
             deciding.decline(id_, lena, None)
     assert deciding.approve(hers, lena, STEP) == GiftState.APPROVED
+
+
+# In their circle's week
+
+
+def later(days: float) -> Any:
+    return clock.frozen_at(NOON + timedelta(days=days))
+
+
+def wants_week(talk: Talk, phone: str, words: str = "WEEK ON") -> None:
+    assert talk.text(phone, words) == ["circle_week_on"]
+
+
+def approve(id_: UUID, person: Coordinator, **more: Any) -> None:
+    with db.reading() as session:
+        body = session.get_one(Gift, id_).body
+    deciding.approve(id_, person, body, looked=True, **more)
+
+
+def week_of(reader: Member, channel: ChannelName = ChannelName.SMS) -> str:
+    """The newest digest as it leaves for this member."""
+    with db.reading() as session:
+        campaign = session.scalars(select(Campaign).order_by(Campaign.created_at.desc(), Campaign.id.desc())).first()
+        assert campaign is not None
+        pack = writing.load_pack(session, campaign.id)
+        who = writing.Reader(
+            reader.id, reader.first_name, reader.locale, reader.time_zone, reader.country, reader.discreet
+        )
+        if channel == ChannelName.SMS:
+            return writing.text_body(pack, who, NOON)
+        return mail_words.compiled(pack, who.language, reader.discreet).text
+
+
+def test_steps_and_sentences_are_in_the_week_of_their_circle_once(talk: Talk) -> None:
+    ana, ben = add_member("Ana", ANA), add_member("Ben", BEN)
+    mel = add_member("Mel", None, MAIL)
+    eva = add_member("Eva", "+12025550191", locale="es")
+    kitchen = circles.circle("Kitchen Table", "KITCHEN", "Grief")
+    circles.put_in(kitchen, ana, ben, mel, eva)
+    iris = coordinator()
+    wants_week(talk, ANA)
+    wants_week(talk, "+12025550191", "SEMANA SI")
+    first = give(talk, ANA, "STEP", STEP, "PASS NAME")
+    assert "your first name" in talk.last.body
+    said = give(talk, BEN, "SAID", "I can't talk about that today")
+    refused = give(talk, BEN, "STEP", "I shouted at everybody")
+    spanish = give(talk, "+12025550191", "PASITO", "Fui al mercado", "PASALO NOMBRE")
+    for id_ in (first, said, spanish):
+        approve(id_, iris)
+    deciding.decline(refused, iris, None)
+    with later(5):
+        assert life.run()["digests"] == 2
+        text, mail = week_of(ana), week_of(mel, ChannelName.EMAIL)
+        assert f'Small steps this week: "{STEP}" (Ana) How somebody said it: "I can\'t talk about that today"' in text
+        assert text.startswith("Kitchen Table: Next: Tue 12 May")
+        assert measure(text).segments <= 2
+        assert f'"{STEP}" (Ana)' in mail
+        assert "Ben" not in text + mail
+        assert "shouted" not in text + mail
+        assert "mercado" not in text + mail
+        assert 'Pasos de esta semana: "Fui al mercado" (Eva)' in week_of(eva)
+        assert "letters" not in week_of(eva)
+        with db.reading() as session:
+            kept = " ".join(session.scalars(select(CampaignContent.body)))
+        assert "letters that lay" not in kept  # no campaign keeps a member's words
+    with later(12):
+        assert life.run()["digests"] == 2
+        assert "Small steps" not in week_of(ana)
+
+
+@ONE
+def test_who_took_it_back_or_is_under_a_flag_is_left_out_of_a_week_that_is_queued(talk: Talk) -> None:
+    ana, ben, cleo = add_member("Ana", ANA), add_member("Ben", BEN), add_member("Cleo", None, MAIL)
+    kitchen = circles.circle("Kitchen Table", "KITCHEN")
+    circles.put_in(kitchen, ana, ben, cleo)
+    iris = coordinator()
+    wants_week(talk, ANA)
+    with later(4.5):
+        for phone, words in ((ANA, STEP), (BEN, "I slept with the light off")):
+            approve(give(talk, phone, "STEP", words), iris)
+        assert talk.mail(MAIL, "I rang my sister", subject="STEP") == ["writing_so_far"]
+        assert talk.mail(MAIL, "PASS", subject="STEP") == ["step_passed"]
+        approve(gift().id, iris)
+        assert left(talk)[-1] == "gift_in"
+    with later(5):
+        life.run()
+        assert all(words in week_of(ana) for words in (STEP, "light off", "sister"))
+        assert talk.text(ANA, "OOPS") == ["oops_undone"]
+        hold(ben)
+        assert "letters" not in week_of(ana)
+        assert "light off" not in week_of(ana)
+        assert "sister" in week_of(ana)
+        leaving.erase(cleo.id, "cli")
+        assert week_of(ana).startswith("Kitchen Table: Next: Tue 12 May, 7:00 pm.")
+        assert "Small steps" not in week_of(ana)
+
+
+@ONE
+def test_a_text_has_room_for_a_few_and_a_mail_for_more_and_discreet_phones_tell_nothing(talk: Talk) -> None:
+    ana = add_member("Ana", ANA)
+    hidden = add_member("Ben", BEN, discreet=True)
+    kitchen = circles.circle("Kitchen Table", "KITCHEN")
+    circles.put_in(kitchen, ana, hidden)
+    iris = coordinator()
+    wants_week(talk, BEN)
+    assert "Kitchen" not in talk.last.body
+    for words in ("x" * 290, *(f"I went out, day {n}" for n in range(1, 6))):
+        approve(give(talk, ANA, "STEP", words), iris)
+    with later(5):
+        life.run()
+        text, mail = week_of(ana), week_of(ana, ChannelName.EMAIL)
+        assert text.count("I went out") == 3
+        assert "xxx" not in text
+        assert measure(text).segments == 2
+        assert mail.count("I went out") == 5
+        assert "x" * 290 in mail
+        told = week_of(hidden)
+        assert "went out" not in told
+        assert "Kitchen" not in told
+        assert "Small steps" not in told
+
+
+@pytest.mark.parametrize(("letter", "which"), [("A", 0), ("b", 1), ("C", None), ("none", None)])
+@ONE
+def test_whoever_is_in_several_circles_may_say_whose_week_it_may_be_in(
+    talk: Talk, letter: str, which: int | None
+) -> None:
+    ana = add_member("Ana", ANA)
+    kitchen, steady, other = circles.three_circles()
+    circles.put_in(kitchen, ana)
+    circles.put_in(steady, ana)
+    id_ = give(talk, ANA, "STEP", STEP)
+    assert "A Kitchen Table, B Steady Ground, C none" in talk.last.body
+    assert measure(talk.last.body).segments <= 2
+    with db.reading() as session:
+        assert session.get_one(Gift, id_).circle_id is None  # until they say so
+    assert talk.text(ANA, letter) == ["gift_circle"]
+    chosen = (kitchen.id, steady.id)[which] if which is not None else None
+    assert gift().circle_id == chosen
+    assert talk.text(ANA, "Z") != ["gift_circle"]  # it was answered
+    iris = coordinator()
+    if chosen is None:
+        with pytest.raises(Conflict, match="Choose into which"):
+            approve(id_, iris)
+        with pytest.raises(Invalid):
+            approve(id_, iris, circle_id=kitchen.id)  # they chose none of their own
+        approve(id_, iris, circle_id=other.id)
+    else:
+        assert talk.text(ANA, "OOPS") == ["oops_undone"]
+        assert gift().circle_id is None
+        assert talk.text(ANA, letter) == ["gift_circle"]
+        approve(id_, iris)
+    assert gift().state == GiftState.APPROVED
+
+
+@ONE
+def test_no_circle_is_named_to_the_discreet_and_in_none_another_may_read_it(talk: Talk) -> None:
+    ana, _ben = add_member("Ana", ANA, discreet=True), add_member("Ben", BEN, locale="es")
+    for circle in circles.three_circles():
+        circles.put_in(circle, ana)
+    give(talk, ANA, "STEP", STEP)
+    assert "Kitchen" not in talk.last.body
+    assert gift().circle_choices is None
+    assert talk.text(ANA, "A") != ["gift_circle"]
+    give(talk, BEN, "Dije", "Hoy no puedo, gracias", "PASALO")
+    assert "Ahora no tienes grupo" in talk.last.body
+    assert talk.text(BEN, "SEMANA SI") == ["circle_week_none"]
+
+
+@ONE
+def test_the_week_is_switched_on_and_off_by_text_and_mail(talk: Talk) -> None:
+    ana, mel = add_member("Ana", ANA), add_member("Mel", None, MAIL)
+    kitchen, steady, _ = circles.three_circles()
+    circles.put_in(kitchen, ana, mel)
+    circles.put_in(steady, ana)
+
+    def on(member: Member) -> list[bool]:
+        return [place.digest for c in (kitchen, steady) if (place := circles.place(member, c))]
+
+    assert talk.text(ANA, "week on") == ["circle_week_on"]
+    assert on(ana) == [True, True]
+    assert talk.text(ANA, "OOPS") == ["oops_undone"]
+    assert on(ana) == [False, False]
+    assert talk.text(ANA, "WEEK ON STEADY") == ["circle_week_on"]
+    assert "Steady Ground" in talk.last.body
+    assert on(ana) == [False, True]
+    assert talk.text(ANA, "WEEK ON HOURS") == ["circle_week_none"]
+    assert talk.text(ANA, "Semana no.") == ["circle_week_off"]
+    assert on(ana) == [False, False]
+    assert talk.mail(MAIL, "Week on", subject="Re: Hello") == ["circle_week_on"]
+    assert on(mel) == [True]
+    for words in ("Week on Friday would be better", "next week off"):
+        assert "circle_week_on" not in talk.text(ANA, words)
+        assert on(ana) == [False, False]
+
+
+@ONE
+def test_a_name_goes_along_only_where_others_may_read_one(talk: Talk) -> None:
+    add_member("Ana", ANA)
+    give(talk, ANA, "CHEER", "It gets easier to begin", "PASS NAME")
+    assert gift().named is False
+    give(talk, ANA, "SAID", "I'd rather not", "pass with my name")
+    assert gift().named is True
+    assert talk.text(ANA, "PASS NAME") != ["said_passed"]  # nothing is written

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from service import clock, db, logs
 from service.actions import times, zones
 from service.actions.belonging import line, notes, words
+from service.actions.giving import week
 from service.models.conversations import Finding, Flag
 from service.models.gatherings import Circle, CircleMembership, GroupSession, Invitation, Rsvp, SessionState
 from service.models.members import Member, MemberState
@@ -34,6 +35,8 @@ DIGEST_AHEAD = timedelta(days=3)
 FINDS_KEPT = timedelta(days=2)
 """The question of a FIND stays open for a day; after two its row is of no use to anybody."""
 
+GROWTH = notes.Field(f'{{{{ {week.FIELD} or "" }}}}')
+"""Steps and sentences of the circle, put in when the week leaves; nothing, if all of them were taken back by then."""
 Section = Callable[[Session, Circle, str, datetime], str]
 
 
@@ -256,9 +259,16 @@ def _digest(circle_id: UUID, now: datetime) -> int:
         for language in notes.LANGUAGES:
             parts = [part for part in (section(session, circle, language, now) for section in SECTIONS) if part]
             context[language] = {"circle": notes.CIRCLE, "week": tuple(parts)}
+        grown = week.anything(session, circle_id, now)
+        if grown:
+            for about in context.values():
+                about["week"] = (*about["week"], GROWTH)
         if not any(about["week"] for about in context.values()):
             return 0
-        notes.note(session, "circle_digest", f"{circle.name}: its week (automatic)", wanted, context, circle=circle)
+        name = f"{circle.name}: its week (automatic)"
+        made = notes.note(session, "circle_digest", name, wanted, context, circle=circle)
+        if grown and made is not None:
+            week.take(session, circle_id, made, now)
         return len(wanted)
 
 

@@ -92,7 +92,7 @@ def one(
 
 
 def _content(channel: ChannelName, language: str, template: str, context: Mapping[str, Any]) -> CampaignContent:
-    given = {name: _plain(_joined(value, channel)) for name, value in context.items()}
+    given = {name: _joined(value, channel) for name, value in context.items()}
     facts = {k: _plain(v) for k, v in outbox.facts("", language, _NAME).items()} | given
     subject, body = outbox.words_for(channel, template, facts)
     return CampaignContent(
@@ -110,7 +110,9 @@ def _plain(value: Any) -> Any:
 
 def _joined(value: Any, channel: ChannelName) -> Any:
     """Paragraphs (a tuple): one after the other in a text, apart in an email."""
-    return (" " if channel == ChannelName.SMS else "\n\n").join(value) if isinstance(value, tuple) else value
+    if not isinstance(value, tuple):
+        return _plain(value)
+    return (" " if channel == ChannelName.SMS else "\n\n").join(_plain(part) for part in value)
 
 
 def _filled(words: str) -> str:

@@ -6,7 +6,7 @@ import re
 
 from sqlalchemy.orm import Session
 
-from service.actions.belonging import places, telling
+from service.actions.belonging import places, telling, words
 from service.actions.belonging.places import Came
 from service.actions.conversations import undo
 from service.actions.conversations.saying import Incoming, answer
@@ -15,6 +15,12 @@ from service.models.members import ChannelName, Member, MemberState
 
 _LEAVE = re.compile(
     r"(?:please |por favor )?(?:leave|salir|dejar|salgo|dejo)(?: de| del| the| el| la)? ([a-z0-9]{3,20})"
+    r"(?: please| por favor)?",
+    re.IGNORECASE,
+)
+
+_WEEK = re.compile(
+    r"(?:please |por favor )?(?:week|my week|semana|la semana|mi semana) (on|off|yes|no|si|sí)(?: ([a-z0-9]{3,20}))?"
     r"(?: please| por favor)?",
     re.IGNORECASE,
 )
@@ -35,6 +41,9 @@ def hear(session: Session, incoming: Incoming) -> str | None:
     circle = leaving(session, incoming)
     if circle is not None:
         return _leave(session, incoming, member, circle)
+    wanted = _WEEK.fullmatch(" ".join(incoming.arrived.words.split()).strip(" .!"))
+    if wanted is not None and member.state == MemberState.ACTIVE:
+        return _week(session, incoming, member, on=wanted[1].lower() not in ("off", "no"), word=wanted[2])
     if incoming.arrived.channel == ChannelName.EMAIL and incoming.arrived.proven:
         return _join_by_mail(session, incoming, member)
     return None
@@ -45,6 +54,26 @@ def _leave(session: Session, incoming: Incoming, member: Member, circle: Circle)
         undo.remember(session, member, incoming.message, "circle_left", {"circle": str(circle.id)})
     answer(session, incoming, "circle_left", telling.about(session, member, circle, incoming.arrived.channel))
     return "keyword LEAVE"
+
+
+def _week(session: Session, incoming: Incoming, member: Member, *, on: bool, word: str | None) -> str:
+    """Get the week of the circle that is named, or of all that they are in, or not any more."""
+    known = places.by_word(session, word) if word else None
+    mine = [
+        place
+        for place in places.of_member(session, member.id).places
+        if word is None or (known is not None and place.circle_id == known[0].id)
+    ]
+    if not mine:
+        answer(session, incoming, "circle_week_none")
+        return "keyword WEEK"
+    before = {str(place.circle_id): place.digest for place in mine}
+    for place in mine:
+        place.digest = on
+    undo.remember(session, member, incoming.message, "circle_week", {"before": before})
+    named = words.name_for(mine[0].circle, member) if len(mine) == 1 else ""
+    answer(session, incoming, "circle_week_on" if on else "circle_week_off", {"circle": named})
+    return "keyword WEEK"
 
 
 def _join_by_mail(session: Session, incoming: Incoming, member: Member) -> str | None:

@@ -12,7 +12,7 @@ from service.actions.checkins import lines
 from service.actions.conversations import duty, questions, solving, stopping, undo
 from service.actions.conversations.saying import Incoming, answer, did, said_lately, to_person
 from service.actions.finding import talking as find_talk
-from service.actions.giving import writing
+from service.actions.giving import growth, writing
 from service.actions.hope import talking as story_talk
 from service.actions.resonance import news
 from service.actions.tools import asking as tools_asking
@@ -39,6 +39,7 @@ def respond(session: Session, incoming: Incoming) -> None:
         tools_asking.hear,
         lines.hear,
         news.hear,
+        growth.hear,
         writing.hear,
         solving.solve,
     ):

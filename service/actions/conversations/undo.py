@@ -125,9 +125,17 @@ def _circle_joined(session: Session, member: Member, data: dict[str, Any]) -> st
     return {"es": "tu entrada en el círculo"}.get(member.language, "your joining the circle")
 
 
+def _circle_week(session: Session, member: Member, data: dict[str, Any]) -> str:
+    for circle_id, before in data["before"].items():
+        place = places.place_of(session, member.id, UUID(circle_id))
+        if place is not None and place.left_at is None:
+            place.digest = before
+    return {"es": "tu cambio sobre la semana"}.get(member.language, "your change about the week")
+
+
 _UNDO = {
     "checkin": _checkin, "rsvp": _rsvp, "noted": _noted, "pause": _pause, "less": _less, "topic": _topic,
     **tools_undoing.KINDS, **checkins_undoing.KINDS, **giving_undoing.KINDS, **taking_back.KINDS,
     **resonance_undoing.KINDS,
-    "circle_left": _circle_left, "circle_joined": _circle_joined,
+    "circle_left": _circle_left, "circle_joined": _circle_joined, "circle_week": _circle_week,
 }  # fmt: skip

@@ -5,6 +5,7 @@ from typing import Any
 
 from service import config, links
 from service.actions.delivery.writing import Pack, Reader, context
+from service.actions.giving import week
 from service.actions.outbox import NEUTRAL
 from service.channels import email
 from service.models.members import ChannelName
@@ -38,23 +39,26 @@ def compiled(pack: Pack, language: str, discreet: bool) -> email.CompiledEmail:
         subject = NEUTRAL.get(language, NEUTRAL["en"])["subject"] if discreet else content.subject
         pack.compiled[key] = email.compile_email(
             subject or pack.campaign.name,
-            _with_long_parts(pack, content.body),
+            _with_long_parts(pack, content.body, content.language),
             layout=layout(language, discreet=discreet),
             constants=_shared_values(pack),
         )
     return pack.compiled[key]
 
 
-def _with_long_parts(pack: Pack, body: str) -> str:
-    """The story's or tool's own Markdown in place of its field: reviewed words keep their paragraphs and emphasis."""
+def _with_long_parts(pack: Pack, body: str, language: str) -> str:
+    """The story's or tool's own Markdown in place of its field, and what a week tells: reviewed words keep their
+    paragraphs and emphasis.
+    """
     parts = {
-        "story_body": pack.story.body_email if pack.story else None,
-        "tool_body": pack.tool.body_email if pack.tool else None,
+        "story_body": (pack.story.body_email or None) if pack.story else None,
+        "tool_body": (pack.tool.body_email or None) if pack.tool else None,
+        week.FIELD: pack.growth.get((ChannelName.EMAIL, language), "") if pack.growth else None,
     }
     for name, markdown in parts.items():
-        if markdown:
+        if markdown is not None:
             words = literal(markdown).replace("\\", r"\\")  # a backslash means something in a replacement
-            body = re.sub(r"\{\{\s*" + name + r"\s*\}\}", words, body)
+            body = re.sub(r"\{\{\s*" + name + r"(?:\s+or\s+\"\")?\s*\}\}", words, body)
     return body
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session, selectinload
 from service import clock, config, links
 from service.actions import member_links, outbox, times
 from service.actions.delivery.claims import Claimed
+from service.actions.giving import week
 from service.actions.outbox import NEUTRAL
 from service.channels import render
 from service.channels.base import Text
@@ -51,6 +52,8 @@ class Pack:
     prompt: Prompt | None = None
     tool: Tool | None = None
     coordinator_name: str = ""
+    growth: dict[tuple[ChannelName, str], str] = field(default_factory=dict)
+    """What a circle's week tells of its members' steps, by channel and language."""
     compiled: dict[tuple[UUID, bool], "CompiledEmail"] = field(default_factory=dict)
     """Emails that were compiled already, by content and whether they are discreet."""
 
@@ -68,7 +71,7 @@ def load_pack(session: Session, campaign_id: UUID) -> Pack:
     meeting = session.get(GroupSession, campaign.session_id) if campaign.session_id else None
     circle_id = campaign.circle_id or (meeting.circle_id if meeting else None)
     author = session.get(Coordinator, campaign.created_by) if campaign.created_by else None
-    return Pack(
+    pack = Pack(
         campaign=campaign,
         contents={(c.channel, c.language): c for c in campaign.contents},
         circle=session.get(Circle, circle_id) if circle_id else None,
@@ -78,6 +81,20 @@ def load_pack(session: Session, campaign_id: UUID) -> Pack:
         tool=session.get(Tool, campaign.tool_id) if campaign.tool_id else None,
         coordinator_name=author.name.split()[0] if author else "",
     )
+    if circle_id and any(week.FIELD in fields_of(content.body) for content in campaign.contents):
+        pack.growth = week.words(session, circle_id, campaign.id, _around(pack))
+    return pack
+
+
+def _around(pack: Pack) -> dict[str, str]:
+    """By language, a text of this campaign with the longest line that may follow it, and nothing in place of growth."""
+    around = {}
+    for language in week.LANGUAGES:
+        reader = Reader(None, "", language, "UTC", "")
+        pack.growth = dict.fromkeys([(ChannelName.SMS, language)], "")
+        long_ago = clock.now() - 2 * STOP_LINE_EVERY
+        around[language] = text_body(pack, reader, long_ago)
+    return around
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +130,10 @@ def context(pack: Pack, reader: Reader, channel: ChannelName, fields: Iterable[s
         "coordinator_name": pack.coordinator_name,
         "circle_name": (neutral["circle"] if hide else pack.circle.name) if pack.circle else None,
     }
+    if pack.growth:
+        spoken = "es" if reader.language == "es" else "en"
+        # Others' words on a phone that may be overlooked would tell what this is about.
+        values[week.FIELD] = "" if hide else pack.growth.get((channel, spoken), "")
     if pack.story:
         on_sms = channel == ChannelName.SMS
         values |= {

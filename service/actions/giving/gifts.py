@@ -29,6 +29,8 @@ class Passed:
     words: str = field(repr=False)
     circle_id: UUID | None = None
     named: bool = False
+    by_message: bool = False
+    """Whether it came by text or mail, where a question can go with the answer."""
     remember: dict[str, Any] = field(default_factory=dict)
     """What OOPS needs to take it back; filled by whoever takes the words over."""
 
@@ -83,8 +85,8 @@ def take_back(session: Session, gift: Gift) -> None:
 
 def usable() -> ColumnElement[bool]:
     """SQL over `Gift`: approved, and its author is here and under no flag (rule of conversation 6)."""
-    author = exists().where(Member.id == Gift.member_id, Member.state == MemberState.ACTIVE, Member.held_at.is_(None))
-    return and_(Gift.state == GiftState.APPROVED, author)
+    here = exists().where(Member.id == Gift.member_id, Member.state == MemberState.ACTIVE, Member.held_at.is_(None))
+    return and_(Gift.state == GiftState.APPROVED, here.correlate(Gift))
 
 
 def last_of(session: Session, member_id: UUID, giving: Giving) -> Gift | None:

@@ -24,6 +24,8 @@ class Kind:
     """What PASS does with the words; keeps how to undo it, and returns what `<kind>_passed` needs."""
     names: tuple[str, str]
     """What it is called in our texts, English and Spanish."""
+    may_name: bool = False
+    """Whether `PASS NAME` adds its author's first name."""
     approved: Callable[[Session, Gift], None] | None = None
     """How it goes on once a person has said yes to it; in the transaction of that yes."""
 
@@ -35,7 +37,7 @@ class Kind:
 KINDS: dict[Giving, Kind] = {
     Giving.STORY: Kind(
         frozenset(["story", "my story", "tell my story", "historia", "mi historia", "contar mi historia"]),
-        6000, told_stories.hand_over, ("story", "historia"),
+        6000, told_stories.hand_over, ("story", "historia"), may_name=True,
     ),
     Giving.NOTE: Kind(
         frozenset(["cheer", "cheer somebody", "cheer someone", "encourage", "animo", "animar", "dar animo"]),
@@ -43,11 +45,11 @@ KINDS: dict[Giving, Kind] = {
     ),
     Giving.STEP: Kind(
         frozenset(["step", "a step", "small step", "my step", "un paso", "mi paso", "pasito", "un pasito"]),
-        300, gifts.hand_over, ("step", "paso"), growth.tell_author,
+        300, growth.hand_over, ("step", "paso"), may_name=True, approved=growth.tell_author,
     ),
     Giving.SAID: Kind(
         frozenset(["said", "i said", "i said it", "how i said it", "dije", "lo dije", "como lo dije", "asi lo dije"]),
-        300, gifts.hand_over, ("sentence", "frase"), growth.tell_author,
+        300, growth.hand_over, ("sentence", "frase"), may_name=True, approved=growth.tell_author,
     ),
     Giving.FEELING: Kind(
         frozenset(["share", "share a feeling", "compartir", "compartir algo"]),

@@ -29,4 +29,12 @@ def passed_on(session: Session, member: Member, data: dict[str, Any]) -> str:
     return NAMES[Giving(data["kind"])][member.language == "es"]
 
 
-KINDS = {"passed_on": passed_on}
+def gift_circle(session: Session, member: Member, data: dict[str, Any]) -> str:
+    """The question whose week it may be in is open again."""
+    gift = session.get(Gift, UUID(data["gift"]))
+    if gift is not None and gift.state in gifts.OPEN:
+        gift.circle_id, gift.circle_choices = None, data["choices"]
+    return {"es": "tu grupo para esto"}.get(member.language, "your circle for it")
+
+
+KINDS = {"passed_on": passed_on, "gift_circle": gift_circle}

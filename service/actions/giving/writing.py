@@ -26,6 +26,9 @@ PASS_WITHIN = timedelta(days=14)
 ASK_EVERY = timedelta(minutes=2)
 """Eight texts in a row get one answer, not eight."""
 PASS = frozenset(["pass", "pass it on", "pass on", "pass it", "please pass", "pasalo", "pasar", "pasa", "pasala"])
+_NAMED = ("name", "with name", "with my name", "named", "nombre", "con nombre", "con mi nombre")
+PASS_NAMED = frozenset(f"{yes} {named}" for yes in PASS for named in _NAMED)
+"""The same, with the author's first name, where others may read one."""
 DROP = frozenset(["drop", "drop it", "discard", "borrar", "borralo", "borrala", "descartar"])
 
 
@@ -39,8 +42,8 @@ def hear(session: Session, incoming: Incoming) -> str | None:
     giving = begun_by(said)
     if giving is not None:
         return _begin(session, incoming, member, giving, open_)
-    if said in PASS:
-        return _pass(session, incoming, member, open_)
+    if said in PASS or said in PASS_NAMED:
+        return _pass(session, incoming, member, open_, named=said in PASS_NAMED)
     if said in DROP and open_ is not None:
         return _drop(session, incoming, member, open_)
     if (titled := _titled(incoming)) is not None:
@@ -87,14 +90,15 @@ def forget(session: Session, member: Member) -> None:
         session.flush()
 
 
-def _pass(session: Session, incoming: Incoming, member: Member, open_: Writing | None) -> str | None:
+def _pass(session: Session, incoming: Incoming, member: Member, open_: Writing | None, *, named: bool) -> str | None:
     """PASS: the words go before a person. Where nothing is written, "pass" may well be the answer to an invite."""
     if open_ is None or open_.last_at < clock.now() - PASS_WITHIN:
         return None
     if not open_.pieces:
         answer(session, incoming, f"{open_.kind}_write")
         return "keyword PASS"
-    passed = Passed(open_.kind, member, incoming.arrived.channel, open_.words)
+    named = named and KINDS[open_.kind].may_name and bool(member.first_name)
+    passed = Passed(open_.kind, member, incoming.arrived.channel, open_.words, named=named, by_message=True)
     told = hand_on(session, passed, incoming.message)
     forget(session, member)
     answer(session, incoming, f"{passed.giving}_passed", told | {"count": len(passed.words.split())})

@@ -612,7 +612,7 @@ def upgrade() -> None:
         sa.Column("passed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("decided_by", sa.Uuid(), nullable=True),
-        sa.Column("carried_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("carried_in", sa.Uuid(), nullable=True),
         sa.ForeignKeyConstraint(
             ["circle_id"], ["circles.id"], name=op.f("fk_gifts_circle_id_circles"), ondelete="SET NULL"
         ),

@@ -14,6 +14,7 @@ from service.actions import access, meetings
 from service.actions import circles as actions
 from service.actions.belonging import line, places, posters
 from service.actions.circles import CircleDetails
+from service.actions.giving import week
 from service.errors import DomainError
 from service.models.gatherings import Circle, Openness
 from service.models.staff import Coordinator
@@ -82,8 +83,10 @@ def circle(circle_id: UUID) -> ResponseReturnValue:
         waiting = line.of_circle(session, circle_id)
         belong = places.taken(session, [circle_id]).get(circle_id, 0)
         looks_after = session.get(Coordinator, found.coordinator_id) if found.coordinator_id else None
+        grown = week.of_circle(session, circle_id)
     return render_template(
         "console/sessions/circle.html",
+        grown=grown,
         circle=found,
         members=members,
         after=after,
