@@ -24,10 +24,10 @@ class Kind:
     """What PASS does with the words; keeps how to undo it, and returns what `<kind>_passed` needs."""
     names: tuple[str, str]
     """What it is called in our texts, English and Spanish."""
-    may_name: bool = False
-    """Whether `PASS NAME` adds its author's first name."""
     approved: Callable[[Session, Gift], None] | None = None
     """How it goes on once a person has said yes to it; in the transaction of that yes."""
+    may_name: bool = False
+    """Whether `PASS NAME` adds its author's first name."""
 
     def name(self, language: str) -> str:
         """What it is called, for a member of that language."""
