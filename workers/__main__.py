@@ -13,7 +13,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 from rq import SimpleWorker
-from rq.exceptions import DequeueTimeout
+from rq.exceptions import DequeueTimeout, InvalidJobOperation, NoSuchJobError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
@@ -63,8 +63,15 @@ class DoorbellWorker(SimpleWorker):
             self.register_death()  # type: ignore[no-untyped-call]
 
     def handle_exception(self, job: Job, *exc_info: Any) -> None:
-        """Log which job failed and where, never the message: it may quote a member."""
-        _failed(job.id.rpartition("-")[0], exc_info[1])
+        """Log which job failed and where, never the message: it may quote a member.
+
+        Redis may have been emptied while a job ran: then RQ finds nothing to tick off, and no work has failed.
+        """
+        name = job.id.rpartition("-")[0]
+        if isinstance(exc_info[1], (InvalidJobOperation, NoSuchJobError)):
+            _log.info("ring_forgotten", job=name, hint="Redis was emptied; the clock rings again within seconds")
+            return
+        _failed(name, exc_info[1])
 
     def handle_job_failure(self, job: Job, queue: Any, *args: Any, **kwargs: Any) -> None:
         """Keep the fact of a failure in Redis and none of its text."""

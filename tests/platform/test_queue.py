@@ -132,6 +132,23 @@ def test_workers_are_counted_while_they_give_signs_of_life(valkey: Redis, monkey
     assert queue.live_workers("texts") == 0
 
 
+def test_a_redis_that_is_emptied_during_a_job_alarms_nobody(
+    valkey: Redis, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looks = []
+
+    def look() -> None:
+        looks.append(valkey.flushall())
+
+    monkeypatch.setattr(jobs, "drain_texts", look)
+    queue.ring("drain_texts")
+    work_off("texts")
+    assert "job_failed" not in capsys.readouterr().err
+    assert queue.ring("drain_texts")  # … and nothing that RQ wrote about it stands in the way of the next
+    work_off("texts")
+    assert len(looks) == 2
+
+
 def test_a_failed_job_leaves_no_words_behind(
     valkey: Redis, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
