@@ -54,8 +54,8 @@ def send(
     if channel == ChannelName.EMAIL and not subject.strip():
         raise Invalid("An email needs a subject: add --subject 'A short subject'.", field="subject")
     body = _read(body_file)
-    campaign_id = _create(CampaignKind(kind), ChannelName(channel), body, subject, topic, circle, session_id)
-    campaigns.start(campaign_id, override=now, actor="cli")
+    draft = _draft(CampaignKind(kind), ChannelName(channel), body, subject, topic, circle, session_id)
+    campaign_id = campaigns.send_now(draft, override=now, actor="cli")
     campaigns.freeze(campaign_id)
     status = _wait(campaign_id, ChannelName(channel), timeout) if wait else 0
     campaigns.finish_done()
@@ -73,10 +73,10 @@ def _read(path: Path) -> str:
         raise Invalid(f"{path.name} is not UTF-8. Save it as UTF-8 and try again.", field="body_file") from None
 
 
-def _create(
+def _draft(
     kind: CampaignKind, channel: ChannelName, body: str, subject: str, topic: str | None, circle_name: str | None,
     session_id: UUID | None,
-) -> UUID:  # fmt: skip
+) -> campaigns.Draft:  # fmt: skip
     with db.reading() as session:
         circle = _circle(session, circle_name) if circle_name else None
         if kind == CampaignKind.INVITE and session_id is None and circle is not None:
@@ -85,7 +85,7 @@ def _create(
     if kind == CampaignKind.ANNOUNCEMENT and topic is None and circle is None:
         raise Invalid("An announcement needs --topic or --circle: it goes only to people who asked for it.")
     content = campaigns.ContentDraft(channel, "en", body, subject)
-    draft = campaigns.Draft(
+    return campaigns.Draft(
         name=subject.strip() or f"{kind.value.title()} from the command line",
         kind=kind,
         channels=(channel,),
@@ -94,7 +94,6 @@ def _create(
         circle_id=circle.id if circle else None,
         session_id=session_id,
     )
-    return campaigns.create(draft, actor="cli")
 
 
 def _circle(session: Session, name: str) -> Circle:

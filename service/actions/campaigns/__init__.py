@@ -16,7 +16,7 @@ from service.actions.campaigns.expecting import Outlook, Reach, expected_replies
 from service.actions.campaigns.freezing import freeze, start_due
 from service.actions.campaigns.heard import Heard, heard
 from service.actions.campaigns.progress import SHELVES, Progress, done_of, finish_done, progress, recent
-from service.actions.campaigns.run import cancel, fetch_stranded, pause, resume, start
+from service.actions.campaigns.run import cancel, fetch_stranded, pause, resume, send_now, start
 from service.actions.campaigns.trying import Rendered, Size, estimate, previews, send_test, sizes
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "recent",
     "resume",
     "rota_gap",
+    "send_now",
     "send_test",
     "sizes",
     "start",

@@ -64,15 +64,20 @@ def get(session: Session, campaign_id: UUID, *, lock: bool = False) -> Campaign:
 
 def create(draft: Draft, *, coordinator_id: UUID | None = None, actor: str = "system") -> UUID:
     """Keep a new draft, however unfinished, and return its id."""
-    now = clock.now()
     with db.transaction() as session:
-        campaign = Campaign(id=db.uuid7(), created_by=coordinator_id, created_at=now, updated_at=now)
-        _require_known(session, draft)
-        _apply(campaign, draft)
-        session.add(campaign)
-        session.flush()
-        audit.record(session, actor, "campaign.create", campaign)
-        return campaign.id
+        return add(session, draft, coordinator_id=coordinator_id, actor=actor).id
+
+
+def add(session: Session, draft: Draft, *, coordinator_id: UUID | None = None, actor: str = "system") -> Campaign:
+    """The same in the caller's transaction."""
+    now = clock.now()
+    campaign = Campaign(id=db.uuid7(), created_by=coordinator_id, created_at=now, updated_at=now)
+    _require_known(session, draft)
+    _apply(campaign, draft)
+    session.add(campaign)
+    session.flush()
+    audit.record(session, actor, "campaign.create", campaign)
+    return campaign
 
 
 def update(campaign_id: UUID, draft: Draft, *, actor: str = "system", noted: bool = True) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from service import clock, db, queue
 from service.actions import audit, zones
 from service.actions.campaigns.checking import problems
-from service.actions.campaigns.compose import get
+from service.actions.campaigns.compose import Draft, add, get
 from service.actions.delivery.results import breathe
 from service.errors import Conflict, Invalid
 from service.models.campaigns import Campaign, CampaignKind, CampaignState, Delivery, DeliveryState, Schedule
@@ -48,22 +48,40 @@ def start(
     Raises Invalid with everything that is wrong with it before the first message leaves, and Conflict when it is
     no draft any more.
     """
-    now = clock.now()
     with db.transaction() as session:
         campaign = get(session, campaign_id, lock=True)
         if campaign.state not in (CampaignState.DRAFT, CampaignState.SCHEDULED):
             raise Conflict(f"This campaign is {campaign.state} already. Copy it to send it again.")
-        if found := problems(session, campaign):
-            raise Invalid(found[0].message if len(found) == 1 else "\n".join(p.message for p in found))
-        campaign.schedule, campaign.local_time, campaign.override = schedule, local, override
-        campaign.scheduled_at = _first_moment(session, schedule, at, local, now)
-        if campaign.scheduled_at < now - timedelta(minutes=1):
-            raise Invalid(_too_late(schedule), field="at")
-        campaign.expires_at = _expiry(session, campaign)
-        campaign.state = CampaignState.SCHEDULED
-        campaign.updated_at = now
-        audit.record(session, actor, "campaign.start", campaign)
-        queue.ring_after(session, "start_campaigns")
+        _start(session, campaign, schedule, at, local, override=override, actor=actor)
+
+
+def send_now(draft: Draft, *, override: bool = False, actor: str = "system") -> UUID:
+    """Write a campaign and hand it over to be sent at once; its id. One that cannot be sent leaves no draft behind.
+
+    Raises Invalid with everything that is wrong with it, NotFound for something that it names and that is not there.
+    """
+    with db.transaction() as session:
+        campaign = add(session, draft, actor=actor)
+        _start(session, campaign, Schedule.NOW, None, None, override=override, actor=actor)
+        return campaign.id
+
+
+def _start(
+    session: Session, campaign: Campaign, schedule: Schedule, at: datetime | None, local: str | None,
+    *, override: bool, actor: str,
+) -> None:  # fmt: skip
+    now = clock.now()
+    if found := problems(session, campaign):
+        raise Invalid(found[0].message if len(found) == 1 else "\n".join(p.message for p in found))
+    campaign.schedule, campaign.local_time, campaign.override = schedule, local, override
+    campaign.scheduled_at = _first_moment(session, schedule, at, local, now)
+    if campaign.scheduled_at < now - timedelta(minutes=1):
+        raise Invalid(_too_late(schedule), field="at")
+    campaign.expires_at = _expiry(session, campaign)
+    campaign.state = CampaignState.SCHEDULED
+    campaign.updated_at = now
+    audit.record(session, actor, "campaign.start", campaign)
+    queue.ring_after(session, "start_campaigns")
 
 
 def _too_late(schedule: Schedule) -> str:
