@@ -182,18 +182,29 @@ def test_an_invitation_opens_by_its_code_and_by_nothing_else(talk: Talk) -> None
 def test_a_closed_circle_is_told_kindly(talk: Talk) -> None:
     kitchen = circle("Kitchen Table", "KITCHEN", most_members=0)
     ana = add_member("Ana", ANA)
+    put_in(kitchen, add_member("Cal", CAL), add_member("Dee", DEE, discreet=True))
     talk.text(ANA, "JOIN KITCHEN")
     maya = someone()
-    called_off, waited = line.close(kitchen.id, maya)
-    assert (called_off, waited) == (4, 1)
-    [(to, words)] = rounds(talk)
-    assert to == ANA
-    assert words.startswith("Kitchen Table has come to its end. Thank you for wanting to come.")
+    assert line.close(kitchen.id, maya) == (4, 1, True)
+    told = dict(rounds(talk))
+    assert set(told) == {ANA, CAL, DEE}
+    assert told[ANA].startswith("Kitchen Table has come to its end. Thank you for wanting to come.")
+    assert told[CAL].startswith("{{ circle_name }} has come to its end; no more meetings are planned.")
+    assert "Kitchen" not in told[DEE]  # … which is "the group" in the texts of whoever wants no name in them
     assert talk.text(ANA, "JOIN KITCHEN") == ["circle_closed"]
     assert talk.text(BEN, "JOIN KITCHEN") == ["circle_closed"]
     assert place(ana, kitchen) is None
     with db.reading() as session:
         assert {s.state for s in session.scalars(select(GroupSession))} == {SessionState.CANCELLED}
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_of_a_circle_that_rests_a_person_tells_its_members(talk: Talk) -> None:
+    """It rests since somebody died: the last word about it is not a machine's."""
+    kitchen = circle("Kitchen Table", "KITCHEN", on_hold=True)
+    put_in(kitchen, add_member("Cal", CAL))
+    assert line.close(kitchen.id, someone()) == (4, 0, False)
+    assert rounds(talk) == []
 
 
 def test_a_circle_that_rests_offers_nothing(talk: Talk) -> None:

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import func, select, update
@@ -17,7 +18,7 @@ from service.actions import access, audit, times
 from service.actions import audience as audiences
 from service.actions.belonging import notes, places, telling, words
 from service.errors import Conflict, Forbidden, NotFound
-from service.models.gatherings import AskFor, AskState, Circle, GroupSession, PlaceAsk, SessionState
+from service.models.gatherings import AskFor, AskState, Circle, CircleMembership, GroupSession, PlaceAsk, SessionState
 from service.models.members import ChannelName, Member, MemberState, Topic
 from service.models.staff import Coordinator
 
@@ -211,10 +212,20 @@ def new_code(circle_id: UUID, coordinator: Coordinator) -> str:
         return circle.invite_code
 
 
-def close(circle_id: UUID, coordinator: Coordinator) -> tuple[int, int]:
-    """End a circle: nobody comes in any more, its sessions are called off, whoever waits is told kindly.
+class Closed(NamedTuple):
+    """What the end of a circle brought."""
 
-    Members are not told by a machine; the page says so. Returns (sessions called off, people who waited).
+    called_off: int
+    """Sessions."""
+    waited: int
+    """People who stood in its line; they are told."""
+    told: bool
+    """Whether its members are told; not of a circle that rests, since somebody died: a person does that."""
+
+
+def close(circle_id: UUID, coordinator: Coordinator) -> Closed:
+    """End a circle: nobody comes in any more, its sessions are called off, its members and its line are told kindly.
+
     Raises NotFound, Forbidden, Conflict when it is closed.
     """
     _whole(coordinator)
@@ -233,8 +244,17 @@ def close(circle_id: UUID, coordinator: Coordinator) -> tuple[int, int]:
                 for language in notes.LANGUAGES
             }
             notes.note(session, "circle_closed", name, ids, context, circle=None)
+        if not circle.on_hold:
+            _tell_members(session, circle)
         audit.record(session, str(coordinator.id), "circle.close", circle, sessions=called_off, waited=len(waited))
-        return called_off, len(waited)
+        return Closed(called_off, len(waited), told=not circle.on_hold)
+
+
+def _tell_members(session: Session, circle: Circle) -> None:
+    belongs = (CircleMembership.circle_id == circle.id, CircleMembership.left_at.is_(None))
+    ids = list(session.scalars(select(CircleMembership.member_id).where(*belongs)))
+    context = {language: {"circle": notes.CIRCLE} for language in notes.LANGUAGES}
+    notes.note(session, "circle_ended", f"{circle.name}: closed (automatic)", ids, context, circle=circle)
 
 
 def reopen(circle_id: UUID, coordinator: Coordinator) -> None:

@@ -51,12 +51,13 @@ def code(circle_id: UUID) -> ResponseReturnValue:
 def close(circle_id: UUID) -> ResponseReturnValue:
     """End a circle."""
     try:
-        called_off, waited = line.close(circle_id, me())
+        closed = line.close(circle_id, me())
     except DomainError as error:
         return _back(circle_id, error)
-    told = f" {waited} who waited will be told." if waited else ""
-    flash(f"The circle is closed; {called_off} coming sessions were called off.{told} Its members have not been told: "
-          "write them an announcement.", "warn")  # fmt: skip
+    waited = f" {closed.waited} who waited will be told." if closed.waited else ""
+    members = "Its members are told." if closed.told else "It rests, so its members have not been told: write to them."
+    flash(f"The circle is closed; {closed.called_off} coming sessions were called off.{waited} {members}",
+          "good" if closed.told else "warn")  # fmt: skip
     return _back(circle_id)
 
 
