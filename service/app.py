@@ -21,7 +21,7 @@ from service.web import (
     times,
     webhooks,
 )
-from service.web.console import alerts, campaigns, desk, inbox, members, sessions, settings, stories, today
+from service.web.console import alerts, campaigns, desk, inbox, members, report, sessions, settings, stories, today
 
 BLUEPRINTS = (
     health.bp,
@@ -38,6 +38,7 @@ BLUEPRINTS = (
     campaigns.bp,
     members.bp,
     today.bp,
+    report.bp,
     webhooks.bp,
 )
 """Every page, webhook and API of the service. A new one is added here and nowhere else."""

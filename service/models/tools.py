@@ -17,7 +17,7 @@ class ToolRead(Base):
     """
 
     __tablename__ = "tools_read"
-    __table_args__ = (Index("ix_tools_read_member", "member_id", "at"),)
+    __table_args__ = (Index("ix_tools_read_member", "member_id", "at"), Index("ix_tools_read_at", "at"))
 
     tool_id: Mapped[UUID] = mapped_column(ForeignKey("tools.id", ondelete="CASCADE"), primary_key=True)
     member_id: Mapped[UUID] = mapped_column(ForeignKey("members.id", ondelete="CASCADE"), primary_key=True)

@@ -64,6 +64,7 @@ for _rule, _view, _methods in (
     ("/p/<token>", public_settings.preferences, ["GET", "POST"]),
     ("/p/<token>/held", public_held.held, ["GET", "POST"]),
     ("/p/<token>/checkin", public_rooms.check_in, ["GET", "POST"]),
+    ("/p/<token>/given", public_rooms.given, ["GET"]),
     ("/p/<token>/tools", public_rooms.tools, ["GET", "POST"]),
     ("/p/<token>/give/<kind>", public_giving.give, ["GET", "POST"]),
     ("/too/<token>", public_me_too.me_too, ["GET", "POST"]),

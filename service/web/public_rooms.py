@@ -7,11 +7,20 @@ from flask.typing import ResponseReturnValue
 
 from service.actions.checkins import page as checkins
 from service.actions.conversations.on_page import Heard
+from service.actions.report import given as both_ways
 from service.actions.tools import page as shelf
 from service.errors import DomainError, Malformed
 from service.web import public_words
 from service.web.languages import gettext as _
 from service.web.public_settings import holder_of, speak_to
+
+
+def given(token: str) -> ResponseReturnValue:
+    """What the member gave and received, in kinds and counts."""
+    member_id = holder_of(token)[0]
+    speak_to(member_id)
+    g.private = True
+    return render_template("public/given.html", token=token, view=both_ways.view(member_id))
 
 
 def check_in(token: str) -> ResponseReturnValue:

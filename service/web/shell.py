@@ -36,6 +36,7 @@ NAV = (
     Place("members", "Members", "people", "g m"),
     Place("sessions", "Sessions", "calendar", "g s"),
     Place("stories", "Stories", "book", "g h"),
+    Place("report", "Report", "chart", "g r"),
     Place("settings", "Settings", "sliders", "g ,"),
 )
 

@@ -29,6 +29,8 @@ DOOR_AFTER = timedelta(hours=18)
 DOOR_UNTIL = timedelta(days=3)
 DIGEST_EVERY = timedelta(days=7) - timedelta(hours=12)
 """Less half a day, so that it stays on its weekday."""
+DIGEST_NAME = "its week (automatic)"
+"""How the name of its campaign ends, by which the factor report finds it."""
 DIGEST_AHEAD = timedelta(days=3)
 """The week is told when the next meeting is so near."""
 
@@ -265,7 +267,7 @@ def _digest(circle_id: UUID, now: datetime) -> int:
                 about["week"] = (*about["week"], GROWTH)
         if not any(about["week"] for about in context.values()):
             return 0
-        name = f"{circle.name}: its week (automatic)"
+        name = f"{circle.name}: {DIGEST_NAME}"
         made = notes.note(session, "circle_digest", name, wanted, context, circle=circle)
         if grown and made is not None:
             week.take(session, circle_id, made, now)

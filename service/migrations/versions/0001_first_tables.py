@@ -591,6 +591,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("tools_read", schema=None) as batch_op:
         batch_op.create_index("ix_tools_read_member", ["member_id", "at"], unique=False)
+        batch_op.create_index("ix_tools_read_at", ["at"], unique=False)
 
     op.create_table(
         "gifts",
@@ -923,6 +924,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("story_id", "member_id", name=op.f("pk_stories_read")),
     )
+    with op.batch_alter_table("stories_read", schema=None) as batch_op:
+        batch_op.create_index("ix_stories_read_at", ["at"], unique=False)
+
     op.create_table(
         "acts",
         sa.Column("id", sa.Uuid(), nullable=False),
