@@ -15,11 +15,13 @@ from service.actions import audience, campaigns, delivery, gatherings, housekeep
 from service.actions.checkins import rhythms
 from service.actions.conversations import folders, questions, threads
 from service.actions.conversations.folders import Folder
+from service.actions.resonance import prompts
 from service.actions.seeding import crowd
 from service.actions.tools import series_desk
 from service.config import Settings
 from service.errors import Conflict, Invalid
 from service.models.campaigns import Campaign, CampaignKind, CampaignState, Delivery, DeliveryState
+from service.models.checkins import RhythmKind
 from service.models.content import Resonance, Story, StoryRead
 from service.models.conversations import CheckIn, Conversation, Direction, Flag, Message, Note
 from service.models.gatherings import Circle, GroupSession, Invitation
@@ -269,8 +271,13 @@ def test_the_console_finds_something_on_every_page(community: None) -> None:
         assert sum(one.answers for one in standing.values()) > 15
         assert len({round(one.score, 2) for one in standing.values()}) > 3, "a ranking that one can see"
         assert [tool.title for tool in tools.expiring(session)] == ["Calling someone"], "one is soon to be read again"
-        [rhythm] = rhythms.listed(session, maren)
-        assert rhythm.days[0] >= clock.now().date() + timedelta(days=2), "the first minutes are quiet"
+        all_rhythms = rhythms.listed(session, maren)
+        assert {row.rhythm.kind for row in all_rhythms} == {RhythmKind.CHECKIN, RhythmKind.PROMPT}
+        soonest = min(row.days[0] for row in all_rhythms)
+        assert soonest >= clock.now().date() + timedelta(days=2), "the first minutes are quiet"
+        line, _ = prompts.listed(session)
+        assert len(line) >= 3, "something to ask"
+        assert {story.felt_shown >= 5 for story in session.scalars(select(Story))} == {True, False}
 
         lines = Counter(session.scalars(select(CheckIn.member_id)))
         assert sum(count >= 4 for count in lines.values()) > 20, "lines that one can see going up and down"
