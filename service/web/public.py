@@ -67,6 +67,7 @@ for _rule, _view, _methods in (
     ("/p/<token>/given", public_rooms.given, ["GET"]),
     ("/p/<token>/tools", public_rooms.tools, ["GET", "POST"]),
     ("/p/<token>/give/<kind>", public_giving.give, ["GET", "POST"]),
+    ("/p/<token>/give/<kind>/<uuid:gift_id>/back", public_giving.take_back, ["POST"]),
     ("/too/<token>", public_me_too.me_too, ["GET", "POST"]),
     ("/u/<token>", public_settings.unsubscribe, ["GET", "POST"]),
     ("/rsvp/<token>", public_rsvp.rsvp, ["GET", "POST"]),

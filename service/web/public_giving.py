@@ -1,8 +1,9 @@
 """Something for others on a member's signed page: a story, a note, a step, a sentence, a feeling. One page for all."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
-from flask import g, render_template, request
+from flask import flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from service.actions.conversations.on_page import Heard
@@ -84,8 +85,9 @@ def give(token: str, kind: str) -> ResponseReturnValue:
     form = request.form
     try:
         given = actions.give(
-            member_id, channel, giving, form.get("words", ""), passed="pass" in form, named="named" in form
-        )
+            member_id, channel, giving, form.get("words", ""), passed="pass" in form, named="named" in form,
+            circle_id=form.get("circle", type=UUID),
+        )  # fmt: skip
     except DomainError as error:
         if error.status not in (409, 422):
             raise
@@ -95,10 +97,23 @@ def give(token: str, kind: str) -> ResponseReturnValue:
     return _page(token, giving, given, errors, left=left), 422 if errors else 200
 
 
+def take_back(token: str, kind: str, gift_id: UUID) -> ResponseReturnValue:
+    """Take back something that was passed on."""
+    member_id, _channel = public_settings.holder_of(token)
+    public_settings.speak_to(member_id)
+    actions.take_back(member_id, gift_id)
+    flash(_("Taken back. Nothing more of it is passed on."), "good")
+    return redirect(url_for("public.give", token=token, kind=kind))
+
+
 def _page(
     token: str, giving: Giving, given: actions.Given | None, errors: dict[str, str], *, left: bool = False
 ) -> str:
+    holder, _channel = public_settings.holder_of(token)
+    around = actions.around(holder, giving) if not left else None
+    choices = [(str(id_), name) for id_, name in around.circles] if around else []
     return render_template(
         "public/give.html", token=token, kind=giving.value, words=_words(giving), most=KINDS[giving].longest,
+        around=around, circle_options=[("", _("None of my circles")), *choices],
         given=given, errors=errors, form=request.form, left=left,
     )  # fmt: skip

@@ -398,3 +398,15 @@ def test_a_name_goes_along_only_where_others_may_read_one(talk: Talk) -> None:
     give(talk, ANA, "SAID", "I'd rather not", "pass with my name")
     assert gift().named is True
     assert talk.text(ANA, "PASS NAME") != ["said_passed"]  # nothing is written
+
+
+@ONE
+def test_step_in_the_midst_of_a_find_begins_a_step_and_its_letter_is_no_answer_to_find(talk: Talk) -> None:
+    ana = add_member("Ana", ANA)
+    kitchen, steady, _ = circles.three_circles()
+    circles.put_in(kitchen, ana)
+    circles.put_in(steady, ana)
+    assert talk.text(ANA, "FIND") == ["find_theme"]
+    give(talk, ANA, "STEP", STEP)
+    assert talk.text(ANA, "B") == ["gift_circle"]
+    assert gift().circle_id == steady.id

@@ -8,8 +8,9 @@ from service import db
 from service.actions import member_links
 from service.models.content import Story, StoryState
 from service.models.conversations import Flag, Message
-from service.models.giving import Gift, Giving, Writing
+from service.models.giving import Gift, GiftState, Giving, Writing
 from service.models.members import ChannelName, Member, MemberState
+from tests.flows import circles
 from tests.flows.world import add_member
 from tests.web.desk import ANA
 from tests.web.pages import path_of, submit
@@ -82,3 +83,31 @@ def test_a_stop_in_it_is_a_stop(client: FlaskClient) -> None:
         assert session.get_one(Member, ana.id).state == MemberState.LEFT
     assert "<textarea" not in client.get(page_of(ana, "step")).text.split("<main")[1]
     assert count(Gift) == [0]
+
+
+@ONE
+def test_on_the_page_one_may_name_a_circle_and_take_it_back_without_seeing_words(client: FlaskClient) -> None:
+    ana, ben = add_member("Ana", ANA), add_member("Ben", "+12025550145", discreet=True)
+    kitchen, steady, other = circles.three_circles()
+    for circle in (kitchen, steady):
+        circles.put_in(circle, ana, ben)
+    here = page_of(ana, "step")
+    assert "Whose week it may be in" in client.get(here).text
+    assert "Kitchen" not in client.get(page_of(ben, "step")).text
+    for number, (chosen, kept) in enumerate([(steady.id, steady.id), (other.id, None), ("", None)]):
+        submit(client, here, {"words": f"I went out, day {number}", "pass": "1", "circle": str(chosen)})
+        assert client.get(here).status_code == 200
+        with db.reading() as session:
+            newest = session.scalars(select(Gift).order_by(Gift.passed_at.desc(), Gift.id.desc())).first()
+            assert newest is not None
+            assert newest.circle_id == kept
+    page = client.get(here).text
+    assert page.count("Take it back") == 3
+    assert "I went out" not in page  # a phone may be shared, and the link proves no more than that one has it
+    back = path_of(page.split('action="')[2].split('"')[0])
+    assert submit(client, page_of(ben, "step"), {}, to=back.replace(here, page_of(ben, "step"))).status_code == 404
+    assert submit(client, here, {}, to=back).status_code == 302
+    assert client.get(here).text.count("Take it back") == 2
+    with db.reading() as session:
+        taken = session.scalars(select(Gift).where(Gift.state == GiftState.TAKEN_BACK)).one()
+        assert (taken.original, taken.body) == ("", "")

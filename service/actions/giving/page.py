@@ -11,18 +11,23 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service import clock
+from service.actions.belonging import places
 from service.actions.conversations import duty, on_page
 from service.actions.conversations.on_page import Heard
-from service.actions.giving import writing
+from service.actions.giving import gifts, writing
+from service.actions.giving.deciding import WEEKLY
 from service.actions.giving.gifts import Passed
 from service.actions.giving.kinds import KINDS
 from service.actions.leaving import existing
-from service.db import transaction
-from service.errors import Invalid
+from service.db import reading, transaction
+from service.errors import Invalid, NotFound
 from service.models.conversations import Conversation, Direction, Message
-from service.models.giving import Giving
+from service.models.giving import Gift, GiftState, Giving
 from service.models.members import ChannelName, Member
 
+KEPT = (GiftState.REVIEW, GiftState.ASKED, GiftState.APPROVED)
+MOST = 5
+"""So many of those that were passed on before are shown, the newest first."""
 TWICE = timedelta(minutes=30)
 """The same words within this time are one tap too many, not a second gift."""
 
@@ -38,11 +43,45 @@ class Given:
     field: str = ""
 
 
+@dataclass(frozen=True)
+class Around:
+    """Beside the form: circles to choose from, and what was passed on before, without its words."""
+
+    circles: list[tuple[UUID, str]]
+    mine: list[Gift]
+
+
+def around(member_id: UUID, giving: Giving) -> Around:
+    """Circles only where there is a choice, and none are named to those who may be overlooked."""
+    with reading() as session:
+        member = existing(session, member_id)
+        mine = (
+            select(Gift)
+            .where(Gift.member_id == member.id, Gift.kind == giving, Gift.state.in_(KEPT))
+            .order_by(Gift.passed_at.desc(), Gift.id)
+            .limit(MOST)
+        )
+        found = places.of_member(session, member.id).places if giving in WEEKLY and not member.discreet else []
+        circles = [(place.circle_id, place.circle.name) for place in found] if len(found) > 1 else []
+        return Around(circles, list(session.scalars(mine)))
+
+
+def take_back(member_id: UUID, gift_id: UUID) -> None:
+    """Take back what one passed on, at any time; nothing more of it is carried. Raises NotFound."""
+    with transaction() as session:
+        gift = gifts.get(session, gift_id)
+        if gift.member_id != member_id:
+            raise NotFound("There is nothing here any more.")
+        gifts.take_back(session, gift)
+
+
 def give(
-    member_id: UUID, channel: ChannelName, giving: Giving, words: str, *, passed: bool, named: bool = False
-) -> Given:
+    member_id: UUID, channel: ChannelName, giving: Giving, words: str, *, passed: bool, named: bool = False,
+    circle_id: UUID | None = None,
+) -> Given:  # fmt: skip
     """Take what a member wrote for others; with `passed` it goes before a person.
 
+    `circle_id` is the one of their circles whose week it may be in; it counts for nothing if they are not in it.
     Raises Invalid where nothing was written, NotFound, and Conflict for somebody who has left.
     """
     words = words.replace("\r\n", "\n").strip()
@@ -64,7 +103,9 @@ def give(
         if not passed:
             writing.keep_draft(session, member, channel, giving, words)
             return Given(Heard.KEPT, wrong="Nobody gets it before you tick this.", field="pass")
-        writing.hand_on(session, Passed(giving, member, channel, words, named=named), written.message)
+        own = {place.circle_id for place in places.of_member(session, member.id).places} if circle_id else set()
+        chosen = circle_id if circle_id in own and giving in WEEKLY else None
+        writing.hand_on(session, Passed(giving, member, channel, words, chosen, named), written.message)
         writing.forget(session, member)
         written.message.labels = written.message.labels | {"did": _did(giving)}
         return Given(Heard.KEPT, passed=True, when=when)
