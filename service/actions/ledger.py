@@ -10,7 +10,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from service import clock, db
-from service.actions import contacts
+from service.actions import contacts, stops
 from service.models.members import ChannelName, ConsentEvent, ConsentKind, Suppression, Topic
 
 
@@ -52,22 +52,32 @@ def suppressed(session: Session, channel: ChannelName, value: str) -> bool:
 
 def suppress(session: Session, channel: ChannelName, value: str, reason: str, source: str) -> bool:
     """Mark an address "never contact"; whether the mark is new. The mark is a keyed hash and outlives the member."""
-    return insert_once(
+    digest = db.blind_index(channel, contacts.normal(channel, value))
+    new = insert_once(
         session,
         Suppression,
         channel=channel,
-        index_hash=db.blind_index(channel, contacts.normal(channel, value)),
+        index_hash=digest,
         reason=reason[:40],
         source=source[:120],
         at=clock.now(),
     )
+    if new:
+        stops.remember(
+            channel, digest, reason[:40], clock.now()
+        )  # at once: one that is asked for must not be forgotten
+    return new
 
 
 def unsuppress(session: Session, channel: ChannelName, value: str) -> bool:
     """Take the mark away; whether there was one. Only START or JOIN from that address, or a staff undo, may do so."""
     digest = db.blind_index(channel, contacts.normal(channel, value))
     gone = session.execute(delete(Suppression).where(Suppression.channel == channel, Suppression.index_hash == digest))
-    return bool(gone.rowcount)  # type: ignore[attr-defined]
+    lifted = bool(gone.rowcount)  # type: ignore[attr-defined]
+    if lifted:  # only when it is certain: what comes to nothing must not undo a stop
+        at = clock.now()
+        db.on_commit(session, f"back:{channel}:{digest.hex()}", lambda: stops.remember(channel, digest, "", at))
+    return lifted
 
 
 def staff(coordinator_id: UUID | str) -> str:

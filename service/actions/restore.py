@@ -10,23 +10,26 @@ import json
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Date, Integer, LargeBinary, Table, Uuid, delete, func, insert, select, text, update
+from sqlalchemy.orm import Session
 
 from service import clock, crypto, db, queue
-from service.actions import audit, database, erasures
+from service.actions import audit, database, erasures, ledger, stops
 from service.actions.backup import BATCH, FORMAT, MANIFEST, Progress, part_name, tables
 from service.actions.imports_runs import CHECKING, FAILED, IMPORTING, WAITING
 from service.actions.leaving import erase
 from service.db import INDEX_KEY, transaction
 from service.errors import Conflict, Invalid
 from service.models.campaigns import Campaign, CampaignState, Delivery, DeliveryState
-from service.models.members import ImportRun, Member, MemberState
+from service.models.members import ImportRun, Member, MemberState, Suppression
 
+OVERLAP = timedelta(minutes=5)
+"""A stop goes on its list a moment before it is in the database, and a backup is made at one moment."""
 RESTORED = "restored"
 """The reason of what was waiting to be sent when the backup was made."""
 
@@ -39,19 +42,28 @@ class Restored:
     rows: int
     erased: int
     """Members who were erased after the backup was made, and are so again."""
+    stopped: int
+    """Addresses that asked us to stop after it was made, and are not contacted again."""
     paused: int
     """Campaigns that were on their way or scheduled, and wait for somebody to look at them."""
     dropped: int
     """Single messages that were waiting, and are not sent."""
 
 
-def restore(file: Path, lists: Iterable[Path] = (), progress: Progress = lambda what, done, total: None) -> Restored:
-    """Fill an empty, prepared database from `file`, all of it or nothing, then erase again who is on `lists`.
+def restore(
+    file: Path,
+    lists: Iterable[Path] = (),
+    progress: Progress = lambda what, done, total: None,
+    *,
+    stop_lists: Iterable[Path] = (),
+) -> Restored:
+    """Fill an empty, prepared database from `file`, all of it or nothing, with the stops of `stop_lists` since it was
+    made; then erase again who is on `lists`.
 
-    The list of this machine's DATA_DIR is always read. Raises Conflict while Hearthline runs, for a database with
+    The lists of this machine's DATA_DIR are always read. Raises Conflict while Hearthline runs, for a database with
     members in it, and for a file of another revision or of other keys; Invalid for a file that is damaged.
     """
-    gone = erasures.read([f for f in {*lists, erasures.path()} if f.exists() or f != erasures.path()])
+    gone = erasures.read(_there(lists, erasures.path()))
     _must_be_stopped()
     with _opened(file) as archive:
         manifest = _manifest(archive)
@@ -61,11 +73,33 @@ def restore(file: Path, lists: Iterable[Path] = (), progress: Progress = lambda 
             _must_be_empty(connection)
             rows = _fill(connection, archive, manifest, progress)
             _reset_sequences(connection)
+            made_at = datetime.fromisoformat(manifest["made_at"])
+            stopped = _stop_again(session, stops.read(_there(stop_lists, stops.path()), made_at - OVERLAP))
             paused, dropped = _hold(connection, manifest["made_at"])
             audit.record(session, "cli", "backup.restored", None, rows=rows)
     db.connect(db.current().url.render_as_string(hide_password=False))  # it knew the key of another blind index
     erased = _erase_again(gone)
-    return Restored(datetime.fromisoformat(manifest["made_at"]), rows, erased, paused, dropped)
+    return Restored(made_at, rows, erased, stopped, paused, dropped)
+
+
+def _there(given: Iterable[Path], ours: Path) -> list[Path]:
+    """The lists to read: those that were given, and this machine's own where there is one."""
+    return [f for f in {*given, ours} if f.exists() or f != ours]
+
+
+def _stop_again(session: Session, asked: Iterable[stops.Stop]) -> int:
+    """Mark again who asked us to stop, and take the mark from whoever came back; how many are marked."""
+    stopped = 0
+    for stop in asked:
+        key = {"channel": stop.channel, "index_hash": stop.index_hash}
+        if stop.reason:
+            ledger.insert_once(
+                session, Suppression, **key, reason=stop.reason, source="stopped after the backup", at=stop.at
+            )
+            stopped += 1
+        else:
+            session.execute(delete(Suppression).filter_by(**key))
+    return stopped
 
 
 def _back(table: Table) -> Callable[[dict[str, Any]], dict[str, Any]]:

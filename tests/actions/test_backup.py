@@ -1,6 +1,7 @@
 """A backup holds everything and no key, goes from either database to either, and a restore sends nothing by itself."""
 
 import base64
+import contextlib
 import json
 import shutil
 import stat
@@ -13,7 +14,7 @@ from click.testing import CliRunner
 from sqlalchemy import select, update
 
 from service import clock, config, db, queue
-from service.actions import backup, consent, erasures, imports, members, restore
+from service.actions import backup, consent, erasures, imports, members, restore, stops
 from service.cli import main
 from service.config import Settings
 from service.errors import Conflict, Invalid
@@ -105,6 +106,40 @@ def test_who_was_erased_since_is_erased_again(database: db.Database, other: Call
         people = {m.id: m for m in session.scalars(select(Member))}
         assert (people[ids["Ana"]].state, people[ids["Ana"]].first_name) == (MemberState.ERASED, "")
         assert people[ids["Bo"]].first_name == "Bo"
+    with db.transaction() as session:
+        assert consent.suppressed(session, ChannelName.EMAIL, "ana@example.org")
+
+
+@pytest.mark.parametrize("other", ["sqlite"], indirect=True)
+def test_who_stopped_since_is_stopped_again(database: db.Database, other: Callable[[], None], file: Path) -> None:
+    """And who came back since is not; what came to nothing is on no list."""
+    anas, bos, cats = "ana@example.org", "bo@example.org", "cat@example.org"
+    with db.transaction() as session:
+        consent.suppress(session, ChannelName.EMAIL, cats, "opt_out", "test")
+    backup.backup(file)
+    with db.transaction() as session:
+        for address in (anas, bos):
+            consent.suppress(session, ChannelName.EMAIL, address, "opt_out", "test")
+        assert consent.unsuppress(session, ChannelName.EMAIL, cats)
+    with contextlib.suppress(RuntimeError), db.transaction() as session:
+        consent.unsuppress(session, ChannelName.EMAIL, anas)
+        raise RuntimeError  # she did not come back after all
+    with db.transaction() as session:
+        consent.unsuppress(session, ChannelName.EMAIL, bos)
+    assert b"example" not in stops.path().read_bytes()
+
+    other()
+    assert restore.restore(file).stopped == 1
+    with db.transaction() as session:
+        found = [consent.suppressed(session, ChannelName.EMAIL, address) for address in (anas, bos, cats)]
+    assert found == [True, False, False]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_stop_holds_where_its_list_cannot_be_written(database: db.Database) -> None:
+    stops.path().mkdir()
+    with db.transaction() as session:
+        assert consent.suppress(session, ChannelName.EMAIL, "ana@example.org", "opt_out", "test")
     with db.transaction() as session:
         assert consent.suppressed(session, ChannelName.EMAIL, "ana@example.org")
 
@@ -204,7 +239,7 @@ def test_the_commands_move_a_charity_to_postgresql(
     other()
     back = CliRunner().invoke(main, ["restore", str(file)])
     assert back.exit_code == 0, back.output
-    assert "Requests to stop" in back.output
+    assert "Topics that were switched off" in back.output
     with db.reading() as session:
         assert sorted(session.scalars(select(Member.first_name))) == ["Ana", "Bo"]
         assert set(session.scalars(select(Delivery.reason))) == {"restored"}
