@@ -13,6 +13,10 @@ from service.models.inbox import EncryptedBytes
 NOON = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
 
 
+ONE_OF = {"resonances": ("story_id", "prompt_id")}
+"""Columns of which a row has one, in turn."""
+
+
 def words(column: Column[Any], number: int) -> Any:
     """What stands in an encrypted column."""
     found = f"wörds of {column} {number}"
@@ -46,6 +50,8 @@ def _row(table: Table, number: int, made: dict[str, list[dict[str, Any]]]) -> di
             row[column.name] = made[key.column.table.name][number][key.column.name]
         else:
             row[column.name] = _value(column, number)
+    for name in ONE_OF.get(table.name, ())[number % 2 :: 2]:
+        row[name] = None
     return row
 
 
