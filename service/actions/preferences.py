@@ -39,6 +39,7 @@ class Done(StrEnum):
     TIME_ZONE = "time_zone"
     LANGUAGE = "language"
     DISCREET = "discreet"
+    NEWS = "news"  # whether an author hears how many felt what they shared
     CHANNEL = "channel"
     PAUSED = "paused"
     RESUMED = "resumed"
@@ -75,6 +76,7 @@ class View:
     country: str
     time_zone: str
     discreet: bool
+    news: bool
     weekly_cap: int
     """0: no limit of their own."""
     window: tuple[int, int]
@@ -98,6 +100,7 @@ class Changes:
     time_zone: str | None = None
     language: str | None = None
     discreet: bool | None = None
+    news: bool | None = None
     channel: str | None = None
 
 
@@ -183,6 +186,7 @@ def _view(session: Session, member: Member) -> View:
         country=member.country,
         time_zone=member.time_zone,
         discreet=member.discreet,
+        news=not member.no_news,
         weekly_cap=_weekly_cap(member),
         window=(window[0], window[1]) if window[0] is not None and window[1] is not None else settings.window,
         paused_until=member.paused_until if member.paused_until and member.paused_until > clock.now() else None,
@@ -256,6 +260,8 @@ def _save_settings(session: Session, member: Member, changes: Changes) -> list[L
         put(Done.LANGUAGE, {"locale": locale}, changes.language)
     if changes.discreet is not None:
         put(Done.DISCREET, {"discreet": changes.discreet}, "on" if changes.discreet else "off")
+    if changes.news is not None:
+        put(Done.NEWS, {"no_news": not changes.news}, "on" if changes.news else "off")
     if changes.channel is not None:
         put(Done.CHANNEL, _channel_values(member, changes.channel), changes.channel)
     return lines

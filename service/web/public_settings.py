@@ -112,6 +112,7 @@ def _save(view: actions.View, channel: ChannelName) -> list[str]:
         time_zone=form.get("time_zone") or None,
         language=form.get("language"),
         discreet="discreet" in form,
+        news="news" in form if "news_shown" in form else None,
         channel=form.get("channel"),
     )
     lines = actions.save(view.member_id, changes, link_channel=channel)

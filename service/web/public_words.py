@@ -99,6 +99,9 @@ def _done(line: Line, locale: str) -> str:
     return {
         Done.LANGUAGE: _("Language saved."),
         Done.DISCREET: _("Discreet mode is on.") if line.about == "on" else _("Discreet mode is off."),
+        Done.NEWS: _("You hear when others felt what you shared.")
+        if line.about == "on"
+        else _("You don't hear any more how many felt what you shared."),
         Done.CHANNEL: _("Saved where messages should go."),
     }[line.done]
 

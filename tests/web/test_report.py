@@ -26,6 +26,7 @@ from tests.flows.test_main_job import add_story
 from tests.flows.world import add_circle, add_member
 from tests.web import desk
 from tests.web.conftest import Enter
+from tests.web.pages import submit
 
 ONE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
@@ -148,6 +149,13 @@ def test_a_member_sees_what_they_gave_and_received_and_no_words(client: FlaskCli
             )
         )  # fmt: skip
     page = client.get(f"{url}/given").text
+    form = {"do": "save", "window_from": "600", "window_to": "1080", "weekly_cap": "3", "news_shown": "1"}
+    submit(client, url, form)
+    with db.reading() as session:
+        assert session.get_one(Member, ana.id).no_news
+    submit(client, url, form | {"news": "1"})
+    with db.reading() as session:
+        assert not session.get_one(Member, ana.id).no_news
     assert "Historias contadas" in page
     assert "10 o más" in page
     assert "secretword" not in page
