@@ -10,13 +10,14 @@ from sqlalchemy import select
 from service import clock, db
 from service.actions import leaving
 from service.actions.belonging import life
+from service.actions.conversations import forgetting
 from service.actions.delivery import mail_words, writing
 from service.actions.giving import deciding
 from service.channels.segments import measure
 from service.errors import Conflict, Forbidden, Invalid
 from service.models.campaigns import Campaign, CampaignContent
 from service.models.gatherings import CircleStaff
-from service.models.giving import Gift, GiftState
+from service.models.giving import Gift, GiftState, Writing
 from service.models.members import ChannelName, Member
 from service.models.staff import AuditEntry, Coordinator, Role
 from tests.flows import circles
@@ -410,3 +411,21 @@ def test_step_in_the_midst_of_a_find_begins_a_step_and_its_letter_is_no_answer_t
     give(talk, ANA, "STEP", STEP)
     assert talk.text(ANA, "B") == ["gift_circle"]
     assert gift().circle_id == steady.id
+
+
+@ONE
+def test_after_a_year_only_what_was_approved_is_still_known(talk: Talk) -> None:
+    ana = add_member("Ana", ANA)
+    circles.put_in(circles.circle("Kitchen Table", "KITCHEN"), ana)
+    iris = coordinator()
+    yes, no = give(talk, ANA, "STEP", f"{STEP} with Marcus"), give(talk, ANA, "SAID", "I can't talk about that today")
+    deciding.approve(yes, iris, STEP)
+    deciding.decline(no, iris, None)
+    talk.text(ANA, "STEP")
+    talk.text(ANA, "I began to write something here")
+    with later(366):
+        forgetting.forget_words()
+    with db.reading() as session:
+        kept = {gift.id: (gift.original, gift.body) for gift in session.scalars(select(Gift))}
+        assert kept == {yes: ("", STEP), no: ("", "")}
+        assert session.scalars(select(Writing)).all() == []

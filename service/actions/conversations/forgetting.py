@@ -6,12 +6,13 @@ only.
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from service import clock, config, db, queue
 from service.actions.delivery.results import breathe
 from service.models.conversations import CheckIn, Flag, Message, Note
+from service.models.giving import Gift, GiftState, Writing
 from service.models.inbox import Attachment
 
 DONE = "words_forgotten_until"
@@ -83,6 +84,17 @@ def _rest(session: Session, since: datetime | None, until: datetime) -> None:
     for model, at, values in beside:
         span = [at < until] if since is None else [at < until, at >= since]
         session.execute(update(model).where(*span).values(values).execution_options(synchronize_session=False))
+    _given(session, since, until)
+
+
+def _given(session: Session, since: datetime | None, until: datetime) -> None:
+    """What members wrote for others: of what was approved the words as they go on are kept, and nothing else."""
+    span = [Gift.decided_at < until] if since is None else [Gift.decided_at < until, Gift.decided_at >= since]
+    blank = update(Gift).where(*span).values(original="", question=None)
+    session.execute(blank.execution_options(synchronize_session=False))
+    unused = update(Gift).where(*span, Gift.state != GiftState.APPROVED).values(body="")
+    session.execute(unused.execution_options(synchronize_session=False))
+    session.execute(delete(Writing).where(Writing.last_at < until).execution_options(synchronize_session=False))
 
 
 def _done(session: Session) -> datetime | None:
