@@ -6,7 +6,6 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import phonenumbers
-from phonenumbers import timezone as phone_zones
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
@@ -48,6 +47,8 @@ def guess(country: str, phone: str | None = None) -> str:
     """
     if phone:
         try:
+            from phonenumbers import timezone as phone_zones  # a megabyte that only those who take members in need
+
             found = phone_zones.time_zones_for_number(phonenumbers.parse(phone))
         except phonenumbers.NumberParseException:
             found = ()
