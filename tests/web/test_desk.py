@@ -215,3 +215,8 @@ def test_what_changed_holds_both_texts_whole() -> None:
         pieces = differences.between(before, after)
         assert "".join(p.words for p in pieces if p.kind != "new") == before
         assert "".join(p.words for p in pieces if p.kind != "gone") == after
+    rang = differences.between("My friend Marcus rang.", "A friend rang.")
+    assert [(p.kind, p.words) for p in rang] == [
+        ("gone", "My"), ("new", "A"), ("same", " friend "), ("gone", "Marcus "), ("same", "rang."),
+    ]  # fmt: skip
+    assert [p.kind for p in differences.between("all of it", "other words here")] == ["gone", "new"]

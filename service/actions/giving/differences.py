@@ -20,12 +20,18 @@ def between(before: str, after: str) -> list[Piece]:
     """The pieces of which both texts are made, in order: all but the new are `before`, all but the gone `after`."""
     old, new = _WORD.findall(before), _WORD.findall(after)
     pieces: list[Piece] = []
+    gone = come = ""
     for what, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if what == "equal":
-            pieces.append(Piece("same", "".join(old[a:b])))
-            continue
-        if b > a:
-            pieces.append(Piece("gone", "".join(old[a:b])))
-        if d > c:
-            pieces.append(Piece("new", "".join(new[c:d])))
-    return pieces
+        kept = "".join(old[a:b])
+        if what == "equal" and (kept.strip() or not (gone or come)):
+            pieces += [*_changed(gone, come), Piece("same", kept)]
+            gone = come = ""
+        else:  # a blank between two changes is a part of both: a sentence that was written anew is read in one go
+            gone += kept
+            come += "".join(new[c:d])
+    return [*pieces, *_changed(gone, come)]
+
+
+def _changed(gone: str, come: str) -> list[Piece]:
+    pieces = (Piece("gone", gone), Piece("new", come))
+    return [piece for piece in pieces if piece.words]
