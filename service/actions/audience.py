@@ -14,8 +14,10 @@ from sqlalchemy import ColumnElement, Select, and_, case, exists, false, func, l
 from sqlalchemy.orm import Session, aliased
 
 from service import clock
+from service.actions.hope import choosing
+from service.actions.hope import rotation as turns
 from service.models.campaigns import Campaign, CampaignKind
-from service.models.content import Prompt, StoryRead
+from service.models.content import Prompt, Story, StoryRead
 from service.models.gatherings import CircleMembership
 from service.models.giving import Gift
 from service.models.members import (
@@ -51,6 +53,8 @@ REASONS: dict[str, str] = {
     "paused": "is taking a break",
     "held": "rests under an open safety flag",
     "already_read": "has already had this story",
+    "topic_left_out": "wants no stories about this",
+    "not_their_next": "gets another story first",
     "same_address": "shares an address with someone who gets it",
 }
 """Why somebody is left out, in the words that the compose page and the reports use."""
@@ -73,6 +77,9 @@ class Audience:
     """A prompt that goes to everybody but the one whose words it is."""
     member_ids: tuple[UUID, ...] = field(default=())
     """Only these; empty: everybody."""
+    rotation: turns.Place | None = None
+    """The story's place among those that come round: only whose next one it is."""
+    rotation_channels: tuple[ChannelName, ...] = ()
 
 
 def of_campaign(campaign: Campaign) -> Audience:
@@ -86,6 +93,8 @@ def of_campaign(campaign: Campaign) -> Audience:
         story_id=campaign.story_id,
         prompt_id=campaign.prompt_id,
         member_ids=tuple(UUID(i) for i in spec.get("member_ids", ())),
+        rotation=turns.read_spec(spec.get("rotation"), campaign.story_id),
+        rotation_channels=tuple(ChannelName(c) for c in spec.get("of", "").split(",") if c),
     )
 
 
@@ -195,6 +204,9 @@ def _may(member: Any, address: Any, subscription: Any, audience: Audience) -> Co
         conditions.append(and_(subscription.id.is_not(None), func.coalesce(active, false())))
     if audience.story_id is not None:
         conditions.append(not_(_already_read(member, audience)))
+        conditions.append(not_(_topic_left_out(member, audience)))
+    if audience.rotation is not None:
+        conditions.append(turns.gets(member, audience.rotation, audience.rotation_channels))
     return and_(*conditions)
 
 
@@ -207,6 +219,8 @@ def _standing(member: Any, channel: ChannelName, audience: Audience) -> tuple[An
         (_pausing(member, subscription), "paused"),
         (member.held_at.is_not(None), "held"),
         (_already_read(member, audience), "already_read"),
+        (_topic_left_out(member, audience), "topic_left_out"),
+        (_not_their_next(member, audience), "not_their_next"),
         else_=None,
     )
     return address, subscription, full
@@ -226,6 +240,18 @@ def _already_read(member: Any, audience: Audience) -> ColumnElement[bool]:
     if audience.story_id is None:
         return literal(False)
     return exists().where(StoryRead.story_id == audience.story_id, StoryRead.member_id == member.id)
+
+
+def _topic_left_out(member: Any, audience: Audience) -> ColumnElement[bool]:
+    if audience.story_id is None:
+        return literal(False)
+    return exists().where(Story.id == audience.story_id, choosing.left_out(member.id))
+
+
+def _not_their_next(member: Any, audience: Audience) -> ColumnElement[bool]:
+    if audience.rotation is None:
+        return literal(False)
+    return not_(turns.gets(member, audience.rotation, audience.rotation_channels))
 
 
 def _joined(

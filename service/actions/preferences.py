@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from service import clock, config
 from service.actions import consent, contacts, times, zones
+from service.actions.hope import topics
 from service.actions.leaving import existing
 from service.actions.new_members import LANGUAGES
 from service.db import reading, transaction
@@ -41,6 +42,7 @@ class Done(StrEnum):
     DISCREET = "discreet"
     NEWS = "news"  # whether an author hears how many felt what they shared
     CHANNEL = "channel"
+    LEFT_OUT = "left_out"
     PAUSED = "paused"
     RESUMED = "resumed"
     LEFT = "left"
@@ -88,6 +90,8 @@ class View:
     addresses: tuple[AddressView, ...]
     on: frozenset[tuple[Topic, ChannelName]]
     """What is on, or will be once the address is confirmed."""
+    story_topics: tuple[tuple[str, str, bool], ...] = ()
+    """(topic, its name, whether it is left out) of what stories are about."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,8 @@ class Changes:
     discreet: bool | None = None
     news: bool | None = None
     channel: str | None = None
+    left_out: frozenset[str] | None = None
+    """Topics of which no stories should come."""
 
 
 def view(member_id: UUID) -> View:
@@ -116,6 +122,8 @@ def save(member_id: UUID, changes: Changes, *, link_channel: ChannelName) -> lis
         member = _present(session, member_id)
         source = f"settings page ({link_channel})"
         lines = _save_topics(session, member, changes.on, source) if changes.on is not None else []
+        if changes.left_out is not None and topics.leave_out(session, member.id, changes.left_out):
+            lines.append(Line(Done.LEFT_OUT))
         return lines + _save_settings(session, member, changes)
 
 
@@ -202,6 +210,7 @@ def _view(session: Session, member: Member) -> View:
             for a in member.addresses
         ),
         on=frozenset((s.topic, s.channel) for s in member.subscriptions if s.state != SubscriptionState.STOPPED),
+        story_topics=tuple(topics.offered(session, member.id, member.language)),
     )
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from service import clock, db
 from service.actions import access, audit, story_checks
 from service.actions.campaigns.checking import STORY_SEGMENTS
-from service.actions.hope import telling
+from service.actions.hope import telling, topics
 from service.actions.hope.ending import APPROVED, AUTHOR, end
 from service.channels.segments import measure
 from service.errors import Conflict, Forbidden, Invalid, NotFound
@@ -105,7 +105,7 @@ def save(story_id: UUID | None, coordinator: Coordinator, details: StoryDetails)
 def _apply(story: Story, details: StoryDetails) -> None:
     for name, value in vars(details).items():
         setattr(story, name, value.strip() if isinstance(value, str) else value)
-    story.topics = ",".join(t for t in (t.strip().lower() for t in details.topics) if t)[:200]
+    story.topics = ",".join(topics.cleaned(details.topics))[:200]
     story.attribution, story.lived = Attribution(details.attribution), Lived(details.lived)
     if story.lived != Lived.RECENT:
         story.early_why = None
@@ -195,7 +195,7 @@ def obstacles(session: Session, story: Story) -> list[str]:
         if author.state in (MemberState.DIED, MemberState.ERASED):
             found.append("Its author is no longer here, so it rests.")
         if approval(session, story) is None:
-            found.append("The author has not approved these exact words yet. Note below how and when they did.")
+            found.append("The author has not approved these exact words yet. Ask them, or note how and when they did.")
     return found
 
 

@@ -114,6 +114,7 @@ def _save(view: actions.View, channel: ChannelName) -> list[str]:
         discreet="discreet" in form,
         news="news" in form if "news_shown" in form else None,
         channel=form.get("channel"),
+        left_out=frozenset(form.getlist("left_out")) if "left_out_shown" in form else None,
     )
     lines = actions.save(view.member_id, changes, link_channel=channel)
     return public_words.done(lines, view.locale) or [_("Nothing was changed.")]

@@ -103,6 +103,7 @@ def _done(line: Line, locale: str) -> str:
         if line.about == "on"
         else _("You don't hear any more how many felt what you shared."),
         Done.CHANNEL: _("Saved where messages should go."),
+        Done.LEFT_OUT: _("Saved what stories should not be about."),
     }[line.done]
 
 

@@ -1,11 +1,12 @@
 """Hope, told as a story: from a member's own words to others' phones, approved to the letter, and back at any time."""
 
 import re
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from service import clock, db
 from service.actions import campaigns, leaving, safety, stories
@@ -68,6 +69,9 @@ def published(talk: Talk, title: str = "Sundays", **more: Any) -> Story:
     }  # fmt: skip
     made = stories.save(None, wren(), StoryDetails(**values | more))
     stories.publish(made, wren(), looked=True)
+    with db.reading() as session:
+        there = session.scalar(select(func.count()).select_from(Story)) or 0
+    change(Story, made, published_at=clock.now() - timedelta(days=100 - there))  # one after the other
     return story(made)
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from service import clock, db, links
 from service.actions import member_links
 from service.actions.hope import asking
-from service.models.content import Attribution, Story, StoryRead, StoryState
+from service.models.content import Attribution, Story, StoryRead, StoryState, TopicLeftOut
 from service.models.conversations import Flag, Message
 from service.models.members import ChannelName, Member
 from service.models.staff import Coordinator
@@ -151,3 +151,38 @@ def test_whether_it_helped_is_shown_from_five_on(console: FlaskClient) -> None:
         shown = console.get(where).text
         assert ("said by fewer than 5" in shown) == (number < 4)
     assert "it helped 5 or more, of about 10" in shown
+
+
+def test_topics_that_members_leave_out_are_chosen_on_their_page(client: FlaskClient) -> None:
+    ana = add_member("Ana", ANA)
+    here = path_of(member_links.preferences_url(ana.id, ChannelName.SMS))
+    assert "No stories about" not in client.get(here).text  # there are none yet
+    told(ana, state=StoryState.PUBLISHED, topics="grief,family")
+    page = client.get(here).text
+    assert "No stories about" in page
+    form = {
+        "do": "save", "on": ["stories:sms"], "weekly_cap": "3", "window_from": "600", "window_to": "1080",
+        "left_out_shown": "1", "left_out": ["grief"],
+    }  # fmt: skip
+    assert submit(client, here, form).status_code == 302
+    assert "Saved what stories should not be about." in client.get(here).text
+    with db.reading() as session:
+        assert [row.topic for row in session.scalars(select(TopicLeftOut))] == ["grief"]
+    wrong = submit(client, here, form | {"left_out": ["nonsense"]})
+    assert wrong.status_code == 422
+    assert "Choose from the list." in wrong.text
+    submit(client, here, form | {"left_out": []})
+    with db.reading() as session:
+        assert session.scalars(select(TopicLeftOut)).all() == []
+
+
+def test_a_rotation_of_stories_is_set_up_beside_the_check_ins(console: FlaskClient) -> None:
+    new = console.get("/console/campaigns/rhythms/new?kind=story")
+    assert "the next published story in their language" in new.text
+    form = {
+        "name": "A story", "every": "week", "days": ["2"], "local_time": "12:00", "channels": ["sms"],
+        "sms_en_body": "{{ story_body }}", "circle_id": "",
+    }  # fmt: skip
+    made = submit(console, "/console/campaigns/rhythms/new?kind=story", form)
+    assert made.status_code == 302, made.text
+    assert "Hope stories" in console.get("/console/campaigns/rhythms").text

@@ -1,7 +1,7 @@
 """The clock's part: makes the campaign of every rhythm whose day is near, once, whatever dies meanwhile.
 
-The campaign and the rhythm's next day are written in one transaction, and (rhythm, day) is unique among campaigns: two
-clocks at the same moment, or one that died half-way, make one campaign.
+The campaigns and the rhythm's next day are written in one transaction, and (rhythm, day, story) is unique among
+campaigns: two clocks at the same moment, or one that died half-way, make them once.
 """
 
 from collections.abc import Iterable
@@ -16,10 +16,11 @@ from service import clock, db, logs, queue
 from service.actions import zones
 from service.actions.campaigns import problems
 from service.actions.campaigns.run import LIFETIMES, zones_in_use
-from service.actions.checkins import days
+from service.actions.checkins import days, stories
 from service.actions.checkins.kinds import KINDS
 from service.models.campaigns import Campaign, CampaignContent, CampaignState, Schedule
 from service.models.checkins import Rhythm
+from service.models.content import Story
 from service.models.gatherings import Circle
 from service.models.members import ChannelName
 
@@ -91,21 +92,47 @@ def _campaign(session: Session, rhythm: Rhythm, day: date, begin: datetime) -> b
     if session.scalar(known) is not None:
         return True
     kind = KINDS[rhythm.kind]
+    if kind.several is not None:
+        made = [_add_one_of_many(session, rhythm, values, day, begin) for values in kind.several(session, rhythm, day)]
+        if not any(made):
+            log.info("a rhythm has nothing to carry on this day", rhythm=str(rhythm.id), kind=rhythm.kind)
+        return any(made)
     campaign = draft(rhythm)
     if not kind.choose(session, rhythm, campaign):
         log.info("a rhythm has nothing to carry on this day", rhythm=str(rhythm.id), kind=rhythm.kind)
         return False
-    campaign.occurs_on = day
-    campaign.schedule, campaign.local_time = Schedule.LOCAL, _local(rhythm, day)
-    campaign.scheduled_at, campaign.expires_at = max(begin, clock.now()), begin + LIFETIMES[kind.campaign]
-    campaign.state = CampaignState.SCHEDULED
-    session.add(campaign)
-    session.flush()
+    _schedule(session, rhythm, campaign, day, begin)
     if found := problems(session, campaign):
         session.delete(campaign)
         rhythm.paused_at, rhythm.paused_reason = clock.now(), found[0].message[:300]
         log.warning("a rhythm was paused: its words cannot be sent", rhythm=str(rhythm.id))
         return None
+    return True
+
+
+def _schedule(session: Session, rhythm: Rhythm, campaign: Campaign, day: date, begin: datetime) -> None:
+    """Let it leave at the rhythm's hour of that day, on each member's own clock."""
+    campaign.occurs_on = day
+    campaign.schedule, campaign.local_time = Schedule.LOCAL, _local(rhythm, day)
+    campaign.scheduled_at, campaign.expires_at = max(begin, clock.now()), begin + LIFETIMES[campaign.kind]
+    campaign.state = CampaignState.SCHEDULED
+    session.add(campaign)
+    session.flush()
+
+
+def _add_one_of_many(session: Session, rhythm: Rhythm, values: dict[str, Any], day: date, begin: datetime) -> bool:
+    """Add one campaign of an occurrence of several; one that could not be sent is left out, and the others go."""
+    campaign = draft(rhythm)
+    for name, value in values.items():
+        setattr(campaign, name, value)
+    story = session.get_one(Story, campaign.story_id)
+    campaign.contents = [_content(content) for content in stories.words_for(rhythm, story, campaign.channels)]
+    _schedule(session, rhythm, campaign, day, begin)
+    if found := problems(session, campaign):
+        log.warning("a story was passed over", rhythm=str(rhythm.id), story=str(story.id), field=found[0].field)
+        session.delete(campaign)
+        session.flush()
+        return False
     return True
 
 

@@ -15,6 +15,7 @@ from service import db
 from service.actions.audience import refusal
 from service.actions.delivery import silence
 from service.actions.delivery.history import QUESTION_OPEN
+from service.actions.hope import choosing
 from service.db import UTCTime
 from service.models.campaigns import Campaign, CampaignKind, CampaignState, Delivery, Purpose
 from service.models.content import Prompt, Story, StoryRead, StoryState
@@ -61,7 +62,7 @@ def of(session: Session, ids: Sequence[int], now: datetime) -> list[Row[Any]]:
             Circle.on_hold, GroupSession.starts_at.label("meeting_at"), GroupSession.state.label("meeting_state"),
             Zone.offset_min, Zone.offset_max, consent.label("refused"), _story_over(now.date()).label("story_over"),
             Story.state.label("story_state"), _already_read().label("already_read"),
-            _prompt_rests().label("prompt_rests"),
+            _prompt_rests().label("prompt_rests"), _topic_left_out().label("topic_left_out"),
             _left_circle().label("left_circle"), silence.is_silent(now - silence.SILENT_AFTER).label("silent"),
             Address.still_asked_at, silence.phone_asked_at().label("phone_asked_at"),
         )
@@ -95,6 +96,7 @@ def _lean(sqlite: bool) -> Any:
         _true(_story_over(bindparam("today", type_=Date()))),
         _already_read(),
         _prompt_rests().is_not(None),
+        _topic_left_out(),
         _left_circle(),
         and_(story, Member.loss_on.is_not(None)),
         Member.held_at.is_not(None),
@@ -199,6 +201,11 @@ def _prompt_rests() -> ColumnElement[str | None]:
         (Campaign.prompt_id.is_(None), None),
         else_=found.correlate(Campaign).scalar_subquery(),
     )
+
+
+def _topic_left_out() -> ColumnElement[bool]:
+    """SQL: whether the campaign's story is about something of which the member wants no stories."""
+    return case((Campaign.story_id.is_(None), false()), else_=_true(choosing.left_out(Delivery.member_id)))
 
 
 def _left_circle() -> ColumnElement[bool]:

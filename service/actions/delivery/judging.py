@@ -158,6 +158,8 @@ def _never(row: Row[Any], now: datetime) -> str | None:
         return "already_read"
     if row.prompt_rests == facts.OVER:
         return "prompt_withdrawn"
+    if row.topic_left_out:
+        return "topic_left_out"
     if row.kind in OTHERS_WORDS and _grieving(row.loss_on, now.date()):
         return "after_loss"
     return None

@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 
 from service import db
+from service.actions.hope import topics
 from service.actions.seeding.ground import Ground, Row, chance
 from service.models.content import Attribution, Resonance, Story, StoryRead, StoryState, Tool
 from service.models.members import Member
@@ -37,7 +38,7 @@ def _story(ground: Ground, row: Row, author: Member) -> Story:
         author_id=author.id,
         title=row["title"],
         about=row["about"],
-        topics=",".join(row["topics"]),
+        topics=",".join(topics.cleaned(row["topics"])),
         language=row["language"],
         attribution=attribution,
         author_name=names.get(attribution, ""),

@@ -55,6 +55,15 @@ def name_of(topic: str, language: str) -> str:
     return str(about.get(language) or about.get("en") or topic.replace("-", " "))
 
 
+def key_of(name: str) -> str:
+    """The topic that goes by this name in either language; the name itself in small letters where none does."""
+    said = folded(name)
+    for topic, about in _known().items():
+        if said in {folded(topic), folded(str(about.get("en", ""))), folded(str(about.get("es", "")))}:
+            return topic
+    return name.strip().lower()
+
+
 def menu(cards: Iterable[Tool], *, most: int = MENU) -> list[str]:
     """The topics that most cards have, at most `most`; one card's topics do not fill the menu alone."""
     cards = list(cards)

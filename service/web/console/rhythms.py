@@ -57,6 +57,11 @@ WORDS: dict[RhythmKind, Words] = {
         "{{ prompt_body }} is the next prompt that waits; a day without one is let go. How to answer (ME TOO) and how "
         "to stop are added where they are missing.",
     ),
+    RhythmKind.STORY: Words(
+        "Hope stories", "A story from one of us", "Everybody who has hope stories on",
+        "Each member gets the next published story in their language that they have never had, about nothing that they "
+        "left out. ME TOO is added, or taken out, as the story allows.",
+    ),
 }  # fmt: skip
 
 
