@@ -100,7 +100,21 @@ def tick(talk: Talk, at: datetime) -> list[str]:
 
 @pytest.mark.parametrize(
     "words",
-    ["me too", "Same here!", "🙋", "🙋🏽‍♀️", "yo también", "A mí también", "x2", "same", "me 2", "idem", "Ditto."],
+    [
+        "me too",
+        "Same here!",
+        "🙋",
+        "🙋🏽‍♀️",
+        "yo también",
+        "A mí también",
+        "x2",
+        "same",
+        "me 2",
+        "idem",
+        "Ditto.",
+        "felt this",
+        "#metoo",
+    ],
 )
 @ONE
 def test_many_words_mean_me_too_while_it_is_asked(talk: Talk, words: str) -> None:
@@ -108,6 +122,7 @@ def test_many_words_mean_me_too_while_it_is_asked(talk: Talk, words: str) -> Non
     send_story(talk, add_story())
     assert talk.text(ANA, words) == ["me_too_noted"]
     assert live() == 1
+    assert every(Member)[0].paused_until is None
     assert talk.text(ANA, "OOPS") == ["oops_undone"]
     assert live() == 0
 

@@ -10,7 +10,7 @@ from service import clock, db
 from service.actions import campaigns, held, member_links
 from service.actions.checkins import lines
 from service.models.campaigns import CampaignKind, Delivery, DeliveryState
-from service.models.content import Tool
+from service.models.content import Prompt, Resonance, Tool
 from service.models.conversations import CheckIn, ConversationState, Flag
 from service.models.members import ChannelName, Member, MemberState
 from service.models.tools import ToolRead
@@ -182,3 +182,28 @@ def test_the_coordinators_card_points_out_a_hard_stretch(console: FlaskClient) -
     page = console.get(where).text
     assert "Three hard answers in a row" in page
     assert "sparkline" in page
+
+
+@ONE
+def test_me_too_by_a_button_which_only_a_post_presses(client: FlaskClient) -> None:
+    luz = add_member("Luz", ANA, locale="es")
+    with db.transaction() as session:
+        prompt = Prompt(words_en="I dread the week", words_es="Me pesa la semana", created_at=clock.now())
+        session.add(prompt)
+    where = path_of(member_links.me_too_url("prompt", prompt.id, luz.id, SMS))
+    page = client.get(where).text
+    assert "Me pesa la semana" in page
+    assert "I dread" not in page
+    assert "Yo también" in page
+    with db.reading() as session:
+        assert session.scalars(select(Resonance)).all() == []
+    said = submit(client, where, {"do": "say"})
+    assert "Respondiste YO TAMBIÉN. Gracias, queda anotado." in said.text
+    with db.reading() as session:
+        assert session.scalars(select(Resonance.member_id)).one() == luz.id
+    submit(client, where, {"do": "back"})
+    assert "queda anotado" not in client.get(where).text
+    with db.transaction() as session:
+        session.get_one(Prompt, prompt.id).retired_at = clock.now()
+    assert client.get(where).status_code == 404
+    assert client.get(where[:-3] + "abc").status_code == 404

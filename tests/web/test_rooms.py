@@ -11,8 +11,8 @@ from service import clock, db
 from service.actions import tools
 from service.actions.checkins import making
 from service.models.campaigns import Campaign
-from service.models.checkins import Rhythm
-from service.models.content import Tool
+from service.models.checkins import Rhythm, RhythmKind
+from service.models.content import Prompt, Tool
 from service.models.tools import ToolSeries
 from tests.flows.world import add_circle, add_member
 from tests.web import desk
@@ -149,3 +149,32 @@ def test_an_ended_rhythms_campaigns_stay(console: FlaskClient) -> None:
     submit(console, where, {}, to=f"{where}/end")
     assert one(Campaign).occurs_on is not None
     assert "How are you?" in console.get("/console/campaigns/").text
+
+
+def test_prompts_are_written_ordered_and_retired(enter: Enter) -> None:
+    console = enter("coordinator")
+    where = "/console/campaigns/prompts"
+    assert "No prompt waits" in console.get(where).text
+    hard = submit(console, f"{where}/new", {"words_en": "I was raped and cannot say it", "words_es": ""})
+    assert hard.status_code == 422
+    assert "suicide or assault" in hard.text
+    assert "cannot say it" in hard.text  # nothing typed is lost
+    for words in ("I dread the week", "I say yes and mean no"):
+        assert submit(console, f"{where}/new", {"words_en": words, "words_es": ""}).status_code == 302
+    with db.reading() as session:
+        first, second = session.scalars(select(Prompt).order_by(Prompt.position))
+    submit(console, where, {}, to=f"{where}/{second.id}/up")
+    page = console.get(where).text
+    assert page.index("I say yes") < page.index("I dread")
+    changed = {"words_en": "I dread the week", "words_es": "Me pesa la semana"}
+    assert submit(console, f"{where}/{first.id}", changed).status_code == 302
+    assert "English and Spanish" in console.get(where).text
+    submit(console, where, {}, to=f"{where}/{first.id}/retire")
+    assert "retired" in console.get(where).text
+    assert submit(console, f"{where}/{first.id}", changed).status_code == 422
+    rhythm = RHYTHM | {"sms_en_body": "{{ prompt_body }}", "name": "You too?"}
+    assert submit(console, "/console/campaigns/rhythms/new?kind=prompt", rhythm).status_code == 302
+    assert one(Rhythm).kind == RhythmKind.PROMPT
+    own = enter("circle_coordinator", email="olu@example.org")
+    assert "I say yes" in own.get(where).text
+    assert own.get(f"{where}/new").status_code == 403

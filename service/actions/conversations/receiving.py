@@ -23,6 +23,7 @@ from service.actions.conversations.saying import Incoming, to_person
 from service.actions.finding import talking as find_talk
 from service.actions.giving import writing
 from service.actions.hope import talking as story_talk
+from service.actions.resonance import hearing
 from service.actions.safety import answered_page, raise_flag
 from service.actions.tools import asking as tools_asking
 from service.actions.understanding import Intent, Minor, Risk, Understanding
@@ -94,6 +95,7 @@ def _act(session: Session, incoming: Incoming) -> None:
     unsure = read.weak_opt_out and read.keyword is None and incoming.arrived.held is None
     # LEAVE KITCHEN is no stop, nor is "none of these" an answer to FIND that means one.
     unsure = unsure and not circle_talk.leaving(session, incoming) and not find_talk.expects(session, incoming)
+    unsure = unsure and not hearing.expected(incoming)
     if unsure and incoming.member is not None:
         stopping.pause_quietly(session, incoming, incoming.member)
     if risky or _person_first(session, incoming):

@@ -36,7 +36,7 @@ def solve(session: Session, incoming: Incoming) -> str | None:
 
 def _only_me_too(incoming: Incoming) -> bool:
     """Whether a few signs (`x2`, `me 2`, a raised hand) are a ME TOO because that is what we asked last."""
-    return bool(incoming.asked) and incoming.asked[0].asks == Asks.ME_TOO and hearing.loosely(incoming)
+    return hearing.expected(incoming) and hearing.loosely(incoming)
 
 
 def _all_that_it_answers(

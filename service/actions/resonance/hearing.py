@@ -32,6 +32,8 @@ LOOSE = frozenset(
 """Folded messages that mean ME TOO while that is what we asked last, and may mean anything else at other times."""
 HANDS = frozenset("🙋🙌✋🖐☝")
 """A raised hand."""
+SHORT = 3
+"""Words. In a longer message a hint of having had enough is one, whatever else it says."""
 AGAINST = "ME TOO to a story of suicide or assault"
 
 
@@ -43,6 +45,13 @@ def says_so(incoming: Incoming) -> bool:
 def loosely(incoming: Incoming) -> bool:
     """Whether a short message means ME TOO where that was our last question: `x2`, `same`, a raised hand."""
     return _is_loose(incoming.arrived.words)
+
+
+def expected(incoming: Incoming) -> bool:
+    """Whether this is a ME TOO, and no more, to what we asked last: `felt this` is then no hint of a stop."""
+    asked = incoming.asked[0].asks if incoming.asked else None
+    short = says_so(incoming) and len(incoming.arrived.words.split()) <= SHORT
+    return asked == Asks.ME_TOO and (short or loosely(incoming))
 
 
 def _is_loose(words: str) -> bool:
