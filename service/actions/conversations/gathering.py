@@ -17,6 +17,7 @@ from service.actions import contacts
 from service.actions.conversations import questions
 from service.actions.conversations.incoming import Arrived
 from service.models.campaigns import Asks, Delivery
+from service.models.content import Story, StoryState
 from service.models.conversations import CheckIn, Conversation, ConversationState, Finding, Flag, Joining
 from service.models.giving import Writing
 from service.models.members import Address, Member, Subscription, SubscriptionState
@@ -42,6 +43,8 @@ class Known:
     """Whether a flag is open in it."""
     writing: bool = False
     """Whether the member is writing something for others."""
+    author: bool = False
+    """Whether the member has been asked for a yes to the exact words of a story, and has not answered."""
     wants: bool = False
     """Whether the member has a subscription that is not stopped."""
 
@@ -58,6 +61,7 @@ def gather(session: Session, arrivals: Sequence[Arrived]) -> list[Known]:
     finding = set(session.scalars(select(Finding.conversation_id).where(Finding.conversation_id.in_(ids))))
     people = [member.id for members in whose for member in members]
     writing = set(session.scalars(select(Writing.member_id).where(Writing.member_id.in_(people)))) if people else set()
+    authors = _authors_asked(session, people)
     wants = _wanting(session, people)
     digests = [db.blind_index(arrived.channel, arrived.sender) for arrived in arrivals]
     joining = {bytes(d) for d in session.scalars(select(Joining.index_hash).where(Joining.index_hash.in_(digests)))}
@@ -68,6 +72,7 @@ def gather(session: Session, arrivals: Sequence[Arrived]) -> list[Known]:
         known.finding = known.conversation.id in finding
         known.joining = digest in joining
         known.writing = any(member.id in writing for member in known.members)
+        known.author = any(member.id in authors for member in known.members)
         known.wants = any(member.id in wants for member in known.members)
         known.told = [told[m.id] for m in known.members if m.id in told]
         if len(known.members) == 1:
@@ -90,6 +95,13 @@ def _answered_before(session: Session, found: Sequence[Known]) -> None:
     for row in session.scalars(select(CheckIn).where(both)):
         if row.campaign_id and (known := checkins.get((row.member_id, row.campaign_id))):
             known.checkin = row
+
+
+def _authors_asked(session: Session, member_ids: Sequence[UUID]) -> set[UUID | None]:
+    if not member_ids:
+        return set()
+    asked = Story.state == StoryState.AWAITING_AUTHOR
+    return set(session.scalars(select(Story.author_id).where(asked, Story.author_id.in_(member_ids))))
 
 
 def _wanting(session: Session, member_ids: Sequence[UUID]) -> set[UUID]:

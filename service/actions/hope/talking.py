@@ -42,7 +42,7 @@ def hear(session: Session, incoming: Incoming) -> str | None:
         return _publish(session, incoming, member, words[1:])
     if " ".join(words) in READ:
         return reading.one(session, incoming, member)
-    if incoming.arrived.bare and not incoming.asked:
+    if incoming.known.author and incoming.arrived.bare and not incoming.asked:
         return _yes(session, incoming, member)
     return None
 
