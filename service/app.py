@@ -21,7 +21,20 @@ from service.web import (
     times,
     webhooks,
 )
-from service.web.console import alerts, campaigns, desk, inbox, members, report, sessions, settings, stories, today
+from service.web.console import (
+    alerts,
+    campaigns,
+    desk,
+    inbox,
+    members,
+    notes,
+    report,
+    sessions,
+    settings,
+    stories,
+    today,
+    vents,
+)
 
 BLUEPRINTS = (
     health.bp,
@@ -34,6 +47,8 @@ BLUEPRINTS = (
     desk.bp,
     sessions.bp,
     stories.bp,
+    notes.bp,
+    vents.bp,
     settings.bp,
     campaigns.bp,
     members.bp,

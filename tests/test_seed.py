@@ -108,7 +108,9 @@ def test_everything_is_there_and_a_second_start_changes_nothing(community: None)
     assert before["flags"] == 2
     assert before["notes"] == sum(len(c.get("note", ())) for c in rows("conversations", "conversation"))
     pending = [m for m in MEMBERS.values() if m.get("state") == MemberState.PENDING]
-    assert before["conversations"] == len(rows("conversations", "conversation")) + len(pending)
+    vents = len(rows("vents", "vent"))
+    assert before["vents"] == vents
+    assert before["conversations"] == len(rows("conversations", "conversation")) + len(pending) + vents
     assert before["checkins"] > 150
 
     assert seed.run(PASSWORD) == ("maren@hearthline.example", PASSWORD)

@@ -13,8 +13,9 @@ import pytest
 from dateutil.rrule import rrulestr
 from email_validator import validate_email
 
-from service.actions import kind_words, story_checks
+from service.actions import kind_words, story_checks, understanding
 from service.actions.giving import gifts
+from service.actions.vents import keeping
 from service.config import TEMPLATES
 from service.models.campaigns import CampaignState
 from service.models.conversations import ConversationState, RiskTier
@@ -246,6 +247,14 @@ def test_one_flag_is_open_and_one_was_cleared_with_an_outcome() -> None:
 
 
 GIFTS = rows("gifts", "gift")
+VENTS = rows("vents", "vent")
+
+
+@pytest.mark.parametrize("vent", VENTS, ids=lambda v: str(v["member"]))
+def test_a_vent_shows_no_risk(vent: dict[str, Any]) -> None:
+    language = MEMBERS[vent["member"]]["locale"][:2]
+    assert understanding.screen(vent["words"], language=language).risk == understanding.Risk.NONE
+    assert vent["keep_days"] in keeping.DAYS
 
 
 @pytest.mark.parametrize("gift", GIFTS, ids=lambda g: f"{g['member']}-{g['kind']}")

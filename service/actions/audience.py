@@ -277,6 +277,18 @@ def _joined(
     )
 
 
+def reachable(member: Any, channels: Sequence[ChannelName], topic: Topic) -> ColumnElement[bool]:
+    """SQL: whether `member` (or an alias) may be contacted about a topic now, on any of these channels."""
+    ways = []
+    for channel in channels:
+        address, subscription = aliased(Address), aliased(Subscription)
+        about = and_(subscription.member_id == address.member_id, subscription.channel == channel)
+        may = _may(member, address, subscription, Audience((channel,), topic))
+        way = select(address.id).join(subscription, and_(about, subscription.topic == topic))
+        ways.append(way.where(address.member_id == member.id, address.channel == channel, may))
+    return or_(*[way.exists() for way in ways])
+
+
 def recipients(
     audience: Audience,
     channel: ChannelName,

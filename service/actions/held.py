@@ -18,7 +18,9 @@ from service import clock, config, db
 from service.actions import audit, consent, contacts, outbox
 from service.actions.belonging import places
 from service.actions.checkins import lines
+from service.actions.giving import carrying
 from service.actions.leaving import existing
+from service.actions.vents import keeping
 from service.db import reading, transaction
 from service.errors import Conflict, Invalid, LinkExpired, TooMany
 from service.models.checkins import OwnLine
@@ -33,6 +35,7 @@ from service.models.members import (
     MemberState,
     Subscription,
 )
+from service.models.vents import Vent
 
 VALID_FOR = timedelta(minutes=10)
 OPEN_FOR = timedelta(minutes=15)
@@ -61,6 +64,10 @@ class Held:
     """Newest first."""
     own_line: OwnLine | None
     """What they left for themselves on a harder day."""
+    vents: list[Vent]
+    """What they needed to say, as long as it is kept; newest first."""
+    notes: list[tuple[datetime, str]]
+    """Notes that came to them from others, newest first."""
     circles: list[tuple[str, datetime]]
     """Names of the circles to which they belong or for which they wait, and since when."""
 
@@ -149,6 +156,8 @@ def held(member_id: UUID) -> Held:
                 session.scalars(select(CheckIn).where(CheckIn.member_id == member_id).order_by(CheckIn.at.desc()))
             ),
             own_line=lines.current(session, member_id),
+            vents=keeping.newest_first(session, member),
+            notes=carrying.received(session, member),
             circles=_circles(session, member_id),
         )
 

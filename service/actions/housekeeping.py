@@ -11,7 +11,9 @@ from service.actions.checkins import making
 from service.actions.conversations import forgetting, media, promises
 from service.actions.delivery import tally
 from service.actions.delivery.results import breathe
+from service.actions.giving import carrying
 from service.actions.tools import series_cards
+from service.actions.vents import forgetting as vents_forgetting
 from service.models.conversations import Conversation, ConversationState, WebhookEvent
 from service.models.staff import StaffSession
 
@@ -41,6 +43,8 @@ def run() -> dict[str, int]:
         "forgotten": _forget_raw,
         "files": media.forget_old,
         "words": forgetting.forget_words,
+        "vents": vents_forgetting.forget_old,
+        "notes": carrying.settle,
         "sessions": _old_sessions,
         "added_up": lambda: tally.fold(clock.now()),
     }

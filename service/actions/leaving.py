@@ -12,12 +12,14 @@ from sqlalchemy.orm import Session
 
 from service import clock, db
 from service.actions import audit, consent, erasures
+from service.actions.giving import carried
 from service.db import reading, transaction
 from service.errors import NotFound
 from service.models.campaigns import Delivery
 from service.models.checkins import OwnLine
 from service.models.content import Resonance, Story, StoryRead, StoryState, TopicLeftOut
 from service.models.conversations import Act, CheckIn, Conversation, Flag, Joining, Message, WebhookEvent
+from service.models.encouragement import CarriedNote, NoteWish
 from service.models.gatherings import Circle, CircleMembership, Invitation, PlaceAsk
 from service.models.giving import Gift, Writing
 from service.models.members import (
@@ -32,6 +34,7 @@ from service.models.members import (
     Topic,
 )
 from service.models.tools import SeriesReader, ToolRead
+from service.models.vents import Vent
 
 ALIVE = (
     StoryState.DRAFT,
@@ -42,7 +45,7 @@ ALIVE = (
 )
 THEIRS: tuple[type[db.Base], ...] = (
     Act, CheckIn, OwnLine, StoryRead, Resonance, ToolRead, SeriesReader, Flag, Invitation, CircleMembership, PlaceAsk,
-    AccessCode, Subscription, Writing, Gift, TopicLeftOut,
+    AccessCode, Subscription, Writing, CarriedNote, NoteWish, Gift, Vent, TopicLeftOut,
 )  # fmt: skip
 """What is deleted of a person who is erased, beside messages and addresses."""
 _SCAN = 1000
@@ -116,6 +119,7 @@ def erase(member_id: UUID, actor: str) -> None:
         _forget_events(session, member_id, events)
         _forget_messages(session, member_id, [db.blind_index(channel, value) for channel, value in values])
         _forget_stories(session, member_id)
+        carried.stop_of(session, member_id)
         for model in THEIRS:
             session.execute(delete(model).where(_member_of(model) == member_id))
         session.execute(delete(Address).where(Address.member_id == member_id))

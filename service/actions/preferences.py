@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from service import clock, config
 from service.actions import consent, contacts, times, zones
+from service.actions.giving import wishes
 from service.actions.hope import topics
 from service.actions.leaving import existing
 from service.actions.new_members import LANGUAGES
@@ -41,6 +42,7 @@ class Done(StrEnum):
     LANGUAGE = "language"
     DISCREET = "discreet"
     NEWS = "news"  # whether an author hears how many felt what they shared
+    NOTES = "notes"
     CHANNEL = "channel"
     LEFT_OUT = "left_out"
     PAUSED = "paused"
@@ -92,6 +94,8 @@ class View:
     """What is on, or will be once the address is confirmed."""
     story_topics: tuple[tuple[str, str, bool], ...] = ()
     """(topic, its name, whether it is left out) of what stories are about."""
+    notes: bool = False
+    """Whether they would like a kind note from another member now and then."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,7 @@ class Changes:
     channel: str | None = None
     left_out: frozenset[str] | None = None
     """Topics of which no stories should come."""
+    notes: bool | None = None
 
 
 def view(member_id: UUID) -> View:
@@ -124,7 +129,11 @@ def save(member_id: UUID, changes: Changes, *, link_channel: ChannelName) -> lis
         lines = _save_topics(session, member, changes.on, source) if changes.on is not None else []
         if changes.left_out is not None and topics.leave_out(session, member.id, changes.left_out):
             lines.append(Line(Done.LEFT_OUT))
-        return lines + _save_settings(session, member, changes)
+        lines += _save_settings(session, member, changes)
+        if changes.notes is not None and changes.notes != wishes.receives(session, member.id):
+            wishes.receive(session, member.id, changes.notes, source)
+            lines.append(Line(Done.NOTES, "on" if changes.notes else "off"))
+        return lines
 
 
 def pause(member_id: UUID, choice: str, day: date | None = None, *, link_channel: ChannelName) -> datetime:
@@ -211,6 +220,7 @@ def _view(session: Session, member: Member) -> View:
         ),
         on=frozenset((s.topic, s.channel) for s in member.subscriptions if s.state != SubscriptionState.STOPPED),
         story_topics=tuple(topics.offered(session, member.id, member.language)),
+        notes=wishes.receives(session, member.id),
     )
 
 

@@ -38,6 +38,7 @@ FIELDS: dict[str, Field] = {
     "tool_title": Field("the title of the tool", "Breathing by fours"),
     "tool_body": Field("the tool itself", "Breathe in for four, hold for four, out for four."),
     "growth": Field("in a circle's week: small steps of its members", 'Small steps this week: "I went out"'),
+    "gift_words": Field("the words of a member, in what leaves by itself", "It gets easier."),
     "org_name": Field("your organisation", "Hearthline"),
     "coordinator_name": Field("who writes", "Maya"),
     "preferences_url": Field("the member's own page to choose what they get", "https://example.org/p/abc"),

@@ -170,6 +170,7 @@ class Campaign(Base):
     tool_id: Mapped[UUID | None] = mapped_column(ForeignKey("tools.id", ondelete="SET NULL"))
     series_id: Mapped[UUID | None] = mapped_column(ForeignKey("tool_series.id", ondelete="SET NULL"))
     rhythm_id: Mapped[UUID | None] = mapped_column(ForeignKey("rhythms.id", ondelete="SET NULL"))
+    gift_id: Mapped[UUID | None] = mapped_column(ForeignKey("gifts.id", ondelete="SET NULL"))  # whose words it carries
     occurs_on: Mapped[date | None] = mapped_column(Date)  # of a rhythm: made once for each of its days
     schedule: Mapped[Schedule] = mapped_column(State(Schedule), default=Schedule.NOW)
     scheduled_at: Mapped[datetime | None] = mapped_column(UTCTime)

@@ -50,6 +50,7 @@ def read(now: datetime) -> Rows:
         rhythms=_load("campaigns")["rhythm"],
         conversations=placed(_load("conversations")["conversation"], "member"),
         gifts=placed(_load("gifts")["gift"], "member"),
+        vents=placed(_load("vents")["vent"], "member"),
     )
 
 

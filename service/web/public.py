@@ -21,6 +21,7 @@ from service.web import (
     public_rsvp,
     public_settings,
     public_stories,
+    public_vent,
 )
 from service.web.security import csrf
 
@@ -66,6 +67,7 @@ for _rule, _view, _methods in (
     ("/p/<token>/checkin", public_rooms.check_in, ["GET", "POST"]),
     ("/p/<token>/given", public_rooms.given, ["GET"]),
     ("/p/<token>/tools", public_rooms.tools, ["GET", "POST"]),
+    ("/p/<token>/vent", public_vent.vent, ["GET", "POST"]),
     ("/p/<token>/give/<kind>", public_giving.give, ["GET", "POST"]),
     ("/p/<token>/give/<kind>/<uuid:gift_id>/back", public_giving.take_back, ["POST"]),
     ("/too/<token>", public_me_too.me_too, ["GET", "POST"]),

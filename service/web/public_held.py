@@ -10,7 +10,8 @@ from service import clock
 from service.actions import held as actions
 from service.actions.checkins import page as checkins
 from service.actions.conversations.on_page import Heard
-from service.errors import DomainError
+from service.actions.vents import page as vents
+from service.errors import DomainError, Malformed
 from service.models.members import ChannelName
 from service.web import public_words
 from service.web.languages import gettext as _
@@ -35,6 +36,9 @@ def held(token: str) -> ResponseReturnValue:
         if do in ("line", "no_line") and _is_open(member_id):
             _line(member_id, channel, do)
             return redirect(url_for("public.held", token=token))
+        if do == "forget_vent" and _is_open(member_id):
+            _forget_vent(member_id)
+            return redirect(url_for("public.held", token=token))
         if do == "send":
             actions.send_access_code(member_id, channel)
             return redirect(url_for("public.held", token=token, sent=1))
@@ -56,6 +60,18 @@ def _line(member_id: UUID, channel: ChannelName, do: str) -> None:
         flash(_("Thank you for telling us. A volunteer will read this, but not always at once."), "info")
     else:
         flash(_("Your line is kept."), "good")
+
+
+def _forget_vent(member_id: UUID) -> None:
+    """Delete a vent now."""
+    try:
+        vent_id = UUID(request.form.get("vent", ""))
+    except ValueError:
+        raise Malformed("We could not read what was sent. Go back and try once more.") from None
+    if vents.forget(member_id, vent_id):
+        flash(_("It is deleted."), "good")
+    else:
+        flash(_("It is deleted as soon as the person who looks after you has finished with it."), "info")
 
 
 def _show(

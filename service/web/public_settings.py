@@ -113,6 +113,7 @@ def _save(view: actions.View, channel: ChannelName) -> list[str]:
         language=form.get("language"),
         discreet="discreet" in form,
         news="news" in form if "news_shown" in form else None,
+        notes="notes" in form,
         channel=form.get("channel"),
         left_out=frozenset(form.getlist("left_out")) if "left_out_shown" in form else None,
     )

@@ -102,6 +102,9 @@ def _done(line: Line, locale: str) -> str:
         Done.NEWS: _("You hear when others felt what you shared.")
         if line.about == "on"
         else _("You don't hear any more how many felt what you shared."),
+        Done.NOTES: _("Now and then a kind note may come.")
+        if line.about == "on"
+        else _("No notes from other members."),
         Done.CHANNEL: _("Saved where messages should go."),
         Done.LEFT_OUT: _("Saved what stories should not be about."),
     }[line.done]

@@ -27,6 +27,8 @@ CIRCLE = Field("{{ circle_name }}")
 """The name of the campaign's circle: of a discreet member, in a text, only "the group"."""
 PROMPT = Field("{{ prompt_body }}")
 """The words of the campaign's prompt: what members wrote is kept in one place only, and encrypted there."""
+GIFT = Field("{{ gift_words }}")
+"""A member's own words, of the campaign's gift: kept encrypted with the gift, and never in a campaign."""
 LANGUAGES = ("en", "es")
 KEEPS = timedelta(days=2)
 """After this a note is too old to send: half a week late it would be a riddle."""
@@ -46,7 +48,9 @@ def note(
     session_id: UUID | None = None,
     prompt_id: UUID | None = None,
     topic: Topic = Topic.CIRCLE,
+    begins_at: datetime | None = None,
     expires_at: datetime | None = None,
+    gift_id: UUID | None = None,
 ) -> UUID | None:
     """Queue our own text `template` to these members as soon as each may have it; the campaign's id.
 
@@ -64,13 +68,14 @@ def note(
         topic=topic,
         state=CampaignState.SCHEDULED,
         schedule=Schedule.NOW,
-        scheduled_at=now,
+        scheduled_at=begins_at or now,
         expires_at=expires_at or now + KEEPS,
         channels=",".join(channels),
         audience={"languages": [], "member_ids": sorted(str(i) for i in member_ids)},
         circle_id=circle.id if circle else None,
         session_id=session_id,
         prompt_id=prompt_id,
+        gift_id=gift_id,
         created_at=now,
         updated_at=now,
     )

@@ -27,6 +27,7 @@ NEEDS: dict[str, str] = {
     "rsvp_yes_url": "session_id", "rsvp_no_url": "session_id", "rsvp_maybe_url": "session_id",
     "story_title": "story_id", "story_body": "story_id", "story_about": "story_id", "story_url": "story_id",
     "tool_title": "tool_id", "tool_body": "tool_id", "prompt_body": "prompt_id", "circle_name": "circle_id",
+    "gift_words": "gift_id",
 }  # fmt: skip
 """Merge fields that only have a value once the campaign names a session, a story, a tool or a circle."""
 OFFERED: dict[CampaignKind, tuple[str, ...]] = {
@@ -44,6 +45,7 @@ _LABELS = {
     "prompt_id": "prompt",
     "tool_id": "tool",
     "circle_id": "circle",
+    "gift_id": "note",
 }
 _BY = {ChannelName.SMS: "text", ChannelName.EMAIL: "email"}
 

@@ -12,12 +12,13 @@ from service.actions.checkins import lines
 from service.actions.conversations import duty, questions, solving, stopping, undo
 from service.actions.conversations.saying import Incoming, answer, did, said_lately, to_person
 from service.actions.finding import talking as find_talk
-from service.actions.giving import growth, writing
+from service.actions.giving import cheering, growth, writing
 from service.actions.hope import talking as story_talk
 from service.actions.resonance import news
 from service.actions.tools import asking as tools_asking
 from service.actions.tools.topics import folded
 from service.actions.understanding import Intent, Rsvp
+from service.actions.vents import talking as vent_talk
 from service.models.conversations import Conversation
 from service.models.members import ChannelName, Member, MemberState
 
@@ -40,13 +41,15 @@ def respond(session: Session, incoming: Incoming) -> None:
         lines.hear,
         news.hear,
         growth.hear,
+        cheering.hear,
+        vent_talk.hear,
         writing.hear,
         solving.solve,
     ):
         done = step(session, incoming)
         if done:
             did(incoming, done)
-            if not incoming.arrived.bare and not done.startswith("keyword"):
+            if not incoming.arrived.bare and not done.startswith(("keyword", "vent")):
                 to_person(incoming)
             return
     _leftover(session, incoming)

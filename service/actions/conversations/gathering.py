@@ -21,6 +21,7 @@ from service.models.content import Story, StoryState
 from service.models.conversations import CheckIn, Conversation, ConversationState, Finding, Flag, Joining
 from service.models.giving import Writing
 from service.models.members import Address, Member, Subscription, SubscriptionState
+from service.models.vents import Vent
 
 
 @dataclass(slots=True)
@@ -45,6 +46,8 @@ class Known:
     """Whether the member is writing something for others."""
     author: bool = False
     """Whether the member has been asked for a yes to the exact words of a story, and has not answered."""
+    vents: bool = False
+    """Whether something that the member needed to say is kept, or being said."""
     wants: bool = False
     """Whether the member has a subscription that is not stopped."""
 
@@ -62,6 +65,7 @@ def gather(session: Session, arrivals: Sequence[Arrived]) -> list[Known]:
     people = [member.id for members in whose for member in members]
     writing = set(session.scalars(select(Writing.member_id).where(Writing.member_id.in_(people)))) if people else set()
     authors = _authors_asked(session, people)
+    vents = set(session.scalars(select(Vent.member_id).where(Vent.member_id.in_(people)))) if people else set()
     wants = _wanting(session, people)
     digests = [db.blind_index(arrived.channel, arrived.sender) for arrived in arrivals]
     joining = {bytes(d) for d in session.scalars(select(Joining.index_hash).where(Joining.index_hash.in_(digests)))}
@@ -73,6 +77,7 @@ def gather(session: Session, arrivals: Sequence[Arrived]) -> list[Known]:
         known.joining = digest in joining
         known.writing = any(member.id in writing for member in known.members)
         known.author = any(member.id in authors for member in known.members)
+        known.vents = any(member.id in vents for member in known.members)
         known.wants = any(member.id in wants for member in known.members)
         known.told = [told[m.id] for m in known.members if m.id in told]
         if len(known.members) == 1:

@@ -46,15 +46,20 @@ class Written:
     thread: Conversation
     read: Understanding
 
+    @property
+    def unsure(self) -> bool:
+        """Whether there are words in it that may be meant as a stop, and were not taken for one."""
+        return self.read.weak_opt_out or self.read.intent == Intent.OPT_OUT
+
 
 def take(
     session: Session, member: Member, channel: ChannelName, words: str, question: Question = Question.NONE,
-    *, shown: str = "", labels: dict[str, Any] | None = None,
+    *, shown: str = "", labels: dict[str, Any] | None = None, only_bare_stop: bool = False,
 ) -> Written:  # fmt: skip
     """Store what was written and judge it: risk, a stop, and whether a person is in the conversation.
 
-    `shown` stands in the conversation in place of `words` (a check-in's number with its word). Raises Conflict for
-    somebody who has left.
+    `shown` stands in the conversation in place of `words` (a check-in's number with its word). `only_bare_stop`: where
+    somebody says what weighs on them, only STOP and nothing else is a stop. Raises Conflict for somebody who has left.
     """
     if member.state != MemberState.ACTIVE:
         raise Conflict("This is not open to you right now.")
@@ -64,7 +69,8 @@ def take(
     message = keep(session, member, thread, channel, shown or words, read, labels)
     if flag_risk(session, member, thread, message, read):
         return Written(Heard.RISK, message, thread, read)
-    if read.intent == Intent.OPT_OUT and len(words) <= SHORT:
+    meant = read.keyword == "STOP" if only_bare_stop else len(words) <= SHORT
+    if read.intent == Intent.OPT_OUT and meant:
         consent.stop(session, member, source="their own page: in their words", evidence=f"message {message.id}")
         to_person(thread)
         return Written(Heard.STOPPED, message, thread, read)

@@ -15,7 +15,16 @@ from sqlalchemy.orm import Session
 from service import clock, config, db, links
 from service.actions import contacts, understanding
 from service.actions.belonging import talking as circle_talk
-from service.actions.conversations import answering, media, phone_answers, questions, solving, stopping, store
+from service.actions.conversations import (
+    answering,
+    media,
+    narrowing,
+    phone_answers,
+    questions,
+    solving,
+    stopping,
+    store,
+)
 from service.actions.conversations.gathering import Known, gather
 from service.actions.conversations.incoming import Arrived, Hold
 from service.actions.conversations.lately import Lately
@@ -27,6 +36,7 @@ from service.actions.resonance import hearing
 from service.actions.safety import answered_page, raise_flag
 from service.actions.tools import asking as tools_asking
 from service.actions.understanding import Intent, Minor, Risk, Understanding
+from service.actions.vents import talking as vent_talk
 from service.channels import inbound_email, inbound_text
 from service.channels.inbound_parts import parse_multipart
 from service.models.campaigns import Delivery, Purpose
@@ -68,7 +78,7 @@ def receive(session: Session, arrivals: Sequence[Arrived]) -> None:
 def _take(session: Session, arrived: Arrived, known: Known) -> Incoming:
     """The message as it is kept, and what it says."""
     lately = Lately(session, known.conversation)
-    read = _understand(session, arrived, known, lately)
+    read = narrowing.narrowed(session, known, arrived, _understand(session, arrived, known, lately))
     message = _keep(session, arrived, known.conversation, known.members)
     message.automatic = read.automatic or arrived.automatic
     message.labels = _labels(read, arrived)
@@ -99,7 +109,8 @@ def _act(session: Session, incoming: Incoming) -> None:
     if unsure and incoming.member is not None:
         stopping.pause_quietly(session, incoming, incoming.member)
     if risky or _person_first(session, incoming):
-        writing.keep_quietly(session, incoming)
+        if not vent_talk.keep_quietly(session, incoming):
+            writing.keep_quietly(session, incoming)
         solving.in_words(session, incoming)
         to_person(incoming)
         return

@@ -12,10 +12,12 @@ from service import clock
 from service.actions import consent, gatherings
 from service.actions.belonging import places
 from service.actions.checkins import undoing as checkins_undoing
+from service.actions.giving import note_undoing
 from service.actions.giving import undoing as giving_undoing
 from service.actions.hope import taking_back
 from service.actions.resonance import undoing as resonance_undoing
 from service.actions.tools import undoing as tools_undoing
+from service.actions.vents import undoing as vents_undoing
 from service.errors import Conflict, Invalid
 from service.models.campaigns import Delivery
 from service.models.conversations import Act, CheckIn, Message
@@ -137,5 +139,6 @@ _UNDO = {
     "checkin": _checkin, "rsvp": _rsvp, "noted": _noted, "pause": _pause, "less": _less, "topic": _topic,
     **tools_undoing.KINDS, **checkins_undoing.KINDS, **giving_undoing.KINDS, **taking_back.KINDS,
     **resonance_undoing.KINDS,
+    **note_undoing.KINDS, **vents_undoing.KINDS,
     "circle_left": _circle_left, "circle_joined": _circle_joined, "circle_week": _circle_week,
 }  # fmt: skip

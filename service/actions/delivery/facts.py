@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +20,7 @@ from service.db import UTCTime
 from service.models.campaigns import Campaign, CampaignKind, CampaignState, Delivery, Purpose
 from service.models.content import Prompt, Story, StoryRead, StoryState
 from service.models.conversations import Message
+from service.models.encouragement import CarriedNote, NoteWish
 from service.models.gatherings import Circle, CircleMembership, GroupSession, SessionState
 from service.models.giving import Gift, GiftState
 from service.models.members import (
@@ -41,6 +42,8 @@ AFTER_STOP = ("stopped", "stopped_with_line", "wrong_number_done", "deletion_rec
               "help")  # fmt: skip
 """Our own texts that may still go to somebody who has stopped: the one confirmation, and the answer to HELP. What
 answers START or JOIN is not among them: those lift the stop, and a STOP that comes right behind them must win."""
+AFTER_LOSS = timedelta(weeks=8)
+"""No hope story, "you too?" or note in the first weeks after a loss that they told us of (rule of conversation 12)."""
 WITHOUT_MONEY = (*AFTER_STOP, "channel_stopped", "topic_stopped", "paused", "checkin_1", "checkin_2", "not_adult")
 """Our own texts that leave although the month's budget is used up: stops, HELP, and answers that name a local line."""
 
@@ -64,7 +67,7 @@ def of(session: Session, ids: Sequence[int], now: datetime) -> list[Row[Any]]:
             Story.state.label("story_state"), _already_read().label("already_read"),
             _prompt_rests().label("prompt_rests"), _topic_left_out().label("topic_left_out"),
             _left_circle().label("left_circle"), silence.is_silent(now - silence.SILENT_AFTER).label("silent"),
-            Address.still_asked_at, silence.phone_asked_at().label("phone_asked_at"),
+            Address.still_asked_at, silence.phone_asked_at().label("phone_asked_at"), _gift(now).label("gift"),
         )
     )  # fmt: skip
     found: Any = session.execute(_with_all(statement).where(db.among(Delivery.id, ids))).all()
@@ -94,6 +97,7 @@ def _lean(sqlite: bool) -> Any:
         _true(GroupSession.starts_at <= now),
         _true(GroupSession.state == SessionState.CANCELLED),
         _true(_story_over(bindparam("today", type_=Date()))),
+        Campaign.gift_id.is_not(None),
         _already_read(),
         _prompt_rests().is_not(None),
         _topic_left_out(),
@@ -161,6 +165,23 @@ def _story_over(today: Any) -> ColumnElement[bool]:
             and_(Delivery.channel == ChannelName.SMS, Story.consent_sms.is_(False)),
             and_(Delivery.channel == ChannelName.EMAIL, Story.consent_email.is_(False)),
         ),
+    )
+
+
+def _gift(now: datetime) -> ColumnElement[str | None]:
+    """SQL: why the words of a member that the campaign carries may not leave: `over` for good, `rests` while their
+    author is under a flag (rule of conversation 6), `grieving` where the one who gets a note told us of a loss and has
+    not asked since (rule 12). NULL where they may, or where it carries none.
+    """
+    author = aliased(Member)
+    approved = (Gift.id == Campaign.gift_id, Gift.state == GiftState.APPROVED, author.id == Gift.member_id)
+    here = exists().where(*approved, author.state == MemberState.ACTIVE)
+    resting = exists().where(*approved, author.held_at.is_not(None))
+    a_note = exists().where(CarriedNote.campaign_id == Campaign.id)
+    asked = exists().where(NoteWish.member_id == Member.id, func.date(NoteWish.receives_at) >= Member.loss_on)
+    grieving = and_(Member.loss_on > (now - AFTER_LOSS).date(), a_note, ~asked)
+    return case(
+        (Campaign.gift_id.is_(None), None), (~here, "over"), (grieving, "grieving"), (resting, "rests"), else_=None
     )
 
 

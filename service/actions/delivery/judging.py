@@ -27,8 +27,6 @@ LOOK_AGAIN = timedelta(hours=1)
 SOON = timedelta(seconds=30)
 """When to look again at what waits for something that is leaving at this moment."""
 OTHERS_WORDS = (CampaignKind.STORY, CampaignKind.PROMPT)
-AFTER_LOSS = timedelta(weeks=8)
-"""No hope story and no "you too?" in the first weeks after a loss that they told us of (rule of conversation 12)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +152,10 @@ def _never(row: Row[Any], now: datetime) -> str | None:
         return "silent" if row.silent and row.still_asked_at else "stale"
     if row.story_over and row.story_state != StoryState.RESTING:
         return "story_withdrawn"
+    if row.gift == "grieving":
+        return "after_loss"
+    if row.gift == "over":
+        return "gift_withdrawn"
     if row.already_read:
         return "already_read"
     if row.prompt_rests == facts.OVER:
@@ -179,6 +181,8 @@ def _waits(row: Row[Any], history: History, now: datetime) -> Verdict | None:
             return _later(row, "paused", until) if until else Verdict("paused")
     if row.story_over or row.prompt_rests:
         return _later(row, "story_rests", now + LOOK_AGAIN)
+    if row.gift == "rests":
+        return _later(row, "gift_rests", now + LOOK_AGAIN)
     if history.story_on_its_way(row):
         return _later(row, "story_on_its_way", now + SOON)
     if history.busy(row):
@@ -253,4 +257,4 @@ def _later(row: Row[Any], reason: str, due: datetime) -> Verdict:
 
 
 def _grieving(loss_on: date | None, today: date) -> bool:
-    return loss_on is not None and loss_on + AFTER_LOSS > today
+    return loss_on is not None and loss_on + facts.AFTER_LOSS > today

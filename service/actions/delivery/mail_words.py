@@ -54,6 +54,7 @@ def _with_long_parts(pack: Pack, body: str, language: str) -> str:
         "story_body": (pack.story.body_email or None) if pack.story else None,
         "tool_body": (pack.tool.body_email or None) if pack.tool else None,
         week.FIELD: pack.growth.get((ChannelName.EMAIL, language), "") if pack.growth else None,
+        "gift_words": (pack.gift.body or None) if pack.gift else None,
     }
     for name, markdown in parts.items():
         if markdown is not None:

@@ -26,6 +26,7 @@ from service.models.campaigns import Campaign, CampaignContent, CampaignKind
 from service.models.content import Prompt, Story, Tool
 from service.models.conversations import Message
 from service.models.gatherings import Circle, GroupSession
+from service.models.giving import Gift
 from service.models.members import ChannelName
 from service.models.staff import Coordinator
 
@@ -51,6 +52,7 @@ class Pack:
     story: Story | None = None
     prompt: Prompt | None = None
     tool: Tool | None = None
+    gift: Gift | None = None
     coordinator_name: str = ""
     growth: dict[tuple[ChannelName, str], str] = field(default_factory=dict)
     """What a circle's week tells of its members' steps, by channel and language."""
@@ -79,6 +81,7 @@ def load_pack(session: Session, campaign_id: UUID) -> Pack:
         story=session.get(Story, campaign.story_id) if campaign.story_id else None,
         prompt=session.get(Prompt, campaign.prompt_id) if campaign.prompt_id else None,
         tool=session.get(Tool, campaign.tool_id) if campaign.tool_id else None,
+        gift=session.get(Gift, campaign.gift_id) if campaign.gift_id else None,
         coordinator_name=author.name.split()[0] if author else "",
     )
     if circle_id and any(week.FIELD in fields_of(content.body) for content in campaign.contents):
@@ -148,6 +151,8 @@ def context(pack: Pack, reader: Reader, channel: ChannelName, fields: Iterable[s
             "tool_title": pack.tool.title,
             "tool_body": pack.tool.body_sms if channel == ChannelName.SMS else pack.tool.body_email,
         }
+    if pack.gift:
+        values["gift_words"] = pack.gift.body
     if pack.session:
         values |= {
             "session_day": times.day(pack.session.starts_at, reader.time_zone, reader.locale),

@@ -14,6 +14,7 @@ from service import clock, db
 from service.actions import access, audit, consent, outbox, story_checks
 from service.actions.belonging import places
 from service.actions.conversations import replying
+from service.actions.giving import gifts
 from service.actions.giving.gifts import OPEN
 from service.actions.giving.kinds import KINDS
 from service.channels.segments import cheapest, measure
@@ -62,6 +63,8 @@ def obstacles(session: Session, gift: Gift, body: str, circle_id: UUID | None = 
     size = fit(gift.kind, body)
     if not size.fits:
         found.append(f"It has {size.letters} letters; there is room for {size.most}, in {SEGMENTS} segments.")
+    if gift.kind == Giving.NOTE and gifts.names_somebody(body):
+        found.append("Take the number, the address or the link out: notes carry none.")
     if gift.kind in WEEKLY and not (gift.circle_id or circle_id):
         found.append("Choose into which circle’s week it goes. Its author is told of none.")
     author = session.get(Member, gift.member_id)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from service import clock, db
 from service.actions import story_checks
 from service.actions.belonging import places
+from service.actions.giving import carried
 from service.errors import NotFound
 from service.models.content import Prompt
 from service.models.giving import Gift, GiftState, Giving
@@ -81,6 +82,8 @@ def take_back(session: Session, gift: Gift) -> None:
     gift.original = gift.body = ""
     session.execute(delete(Prompt).where(Prompt.gift_id == gift.id))
     gift.question = None
+    session.flush()
+    carried.stop(session, [gift.id])
 
 
 def usable() -> ColumnElement[bool]:

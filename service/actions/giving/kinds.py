@@ -6,10 +6,16 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from service.actions.giving import gifts, growth, told_stories
+from service.actions.giving import gifts, growth, told_stories, wishes
 from service.actions.giving.gifts import Passed
+from service.actions.giving.wishes import Opening
 from service.actions.resonance import prompts
 from service.models.giving import Gift, Giving
+from service.models.members import Member
+
+
+def _always(session: Session, member: Member) -> Opening:
+    return Opening()
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,8 @@ class Kind:
     """How it goes on once a person has said yes to it; in the transaction of that yes."""
     may_name: bool = False
     """Whether `PASS NAME` adds its author's first name."""
+    begins: Callable[[Session, Member], Opening] = _always
+    """Whether a member may begin one now, and what `<kind>_write` needs; a note has limits that protect its giver."""
 
     def name(self, language: str) -> str:
         """What it is called, for a member of that language."""
@@ -41,7 +49,7 @@ KINDS: dict[Giving, Kind] = {
     ),
     Giving.NOTE: Kind(
         frozenset(["cheer", "cheer somebody", "cheer someone", "encourage", "animo", "animar", "dar animo"]),
-        300, gifts.hand_over, ("note", "nota"),
+        300, gifts.hand_over, ("note", "nota"), begins=wishes.may_give,
     ),
     Giving.STEP: Kind(
         frozenset(["step", "a step", "small step", "my step", "un paso", "mi paso", "pasito", "un pasito"]),

@@ -100,6 +100,9 @@ def give(
         most = KINDS[giving].longest
         if len(words) > most:
             return Given(Heard.KEPT, wrong="Please make it a little shorter.", field="words")
+        if KINDS[giving].begins(session, member).refused:
+            writing.keep_draft(session, member, channel, giving, words)
+            return Given(Heard.KEPT, wrong="There is room for your next one soon. Your words are kept here.")
         if not passed:
             writing.keep_draft(session, member, channel, giving, words)
             return Given(Heard.KEPT, wrong="Nobody gets it before you tick this.", field="pass")

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from service import clock
 from service.actions.conversations import undo
 from service.actions.conversations.saying import Incoming, answer
+from service.actions.giving import gifts
 from service.actions.giving.gifts import Passed
 from service.actions.giving.kinds import KINDS, begun_by
 from service.actions.tools.topics import folded
@@ -62,13 +63,23 @@ def keep_quietly(session: Session, incoming: Incoming) -> None:
 
 def _begin(session: Session, incoming: Incoming, member: Member, giving: Giving, open_: Writing | None) -> str:
     """Begin, unless something else is half-written: that is named first, and nothing of it is lost."""
-    if open_ is not None and open_.pieces and open_.last_at > clock.now() - PASS_WITHIN:
+    done = f"keyword {giving.upper()}"
+    if open_ is not None and open_.pieces and still_open(open_):
         open_.asked_at = clock.now()
-        answer(session, incoming, "writing_open", _facts(open_, member))
-        return f"keyword {giving.upper()}"
+        answer(session, incoming, "writing_open", facts_of(open_, member))
+        return done
+    opening = KINDS[giving].begins(session, member)
+    if opening.refused:
+        answer(session, incoming, opening.refused, opening.facts)
+        return done
     start(session, member, incoming.arrived.channel, giving)
-    answer(session, incoming, f"{giving}_write")
-    return f"keyword {giving.upper()}"
+    answer(session, incoming, f"{giving}_write", opening.facts)
+    return done
+
+
+def still_open(open_: Writing) -> bool:
+    """Whether PASS would still hand it on."""
+    return open_.last_at > clock.now() - PASS_WITHIN
 
 
 def start(session: Session, member: Member, channel: ChannelName, giving: Giving) -> Writing:
@@ -92,10 +103,10 @@ def forget(session: Session, member: Member) -> None:
 
 def _pass(session: Session, incoming: Incoming, member: Member, open_: Writing | None, *, named: bool) -> str | None:
     """PASS: the words go before a person. Where nothing is written, "pass" may well be the answer to an invite."""
-    if open_ is None or open_.last_at < clock.now() - PASS_WITHIN:
+    if open_ is None or not still_open(open_):
         return None
     if not open_.pieces:
-        answer(session, incoming, f"{open_.kind}_write")
+        answer(session, incoming, f"{open_.kind}_write", KINDS[open_.kind].begins(session, member).facts)
         return "keyword PASS"
     named = named and KINDS[open_.kind].may_name and bool(member.first_name)
     passed = Passed(open_.kind, member, incoming.arrived.channel, open_.words, named=named, by_message=True)
@@ -131,6 +142,10 @@ def _mail(session: Session, incoming: Incoming, member: Member, giving: Giving, 
         return _piece(session, incoming, member, open_)
     if open_ is not None and open_.pieces:
         return _begin(session, incoming, member, giving, open_)
+    opening = KINDS[giving].begins(session, member)
+    if opening.refused:
+        answer(session, incoming, opening.refused, opening.facts)
+        return f"{giving} not begun"
     return _piece(session, incoming, member, start(session, member, incoming.arrived.channel, giving))
 
 
@@ -141,14 +156,19 @@ def _piece(session: Session, incoming: Incoming, member: Member, open_: Writing)
         answer(session, incoming, "writing_long", {"kind": kind.name(member.language), "most": kind.longest})
         return "piece too long"
     _add(open_, words)
-    if open_.asked_at is None or open_.asked_at < clock.now() - ASK_EVERY:
+    facts = facts_of(open_, member)
+    lately = open_.asked_at is not None and open_.asked_at > clock.now() - ASK_EVERY
+    if not lately or (facts["names"] and gifts.names_somebody(words)):
         open_.asked_at = clock.now()
-        answer(session, incoming, "writing_so_far", _facts(open_, member))
+        answer(session, incoming, "writing_so_far", facts)
     return "piece"
 
 
-def _facts(open_: Writing, member: Member) -> dict[str, object]:
-    return {"kind": KINDS[open_.kind].name(member.language), "count": len(open_.words.split())}
+def facts_of(open_: Writing, member: Member) -> dict[str, object]:
+    """What our texts say of it: its kind, its words so far, and whether a number or an address will be left out."""
+    kind = KINDS[open_.kind]
+    names = open_.kind != Giving.STORY and gifts.names_somebody(open_.words)
+    return {"kind": kind.name(member.language), "count": len(open_.words.split()), "names": names}
 
 
 def _fits(open_: Writing, words: str) -> bool:

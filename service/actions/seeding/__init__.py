@@ -12,7 +12,7 @@ from sqlalchemy import exists, insert, select, update
 from sqlalchemy.orm import Session
 
 from service import clock, config, db
-from service.actions.seeding import circles, consents, content, felt, given, people, rooms, sent, talks
+from service.actions.seeding import circles, consents, content, felt, given, people, rooms, said, sent, talks
 from service.actions.seeding.crowd import MIX as MIX
 from service.actions.seeding.crowd import add as _add_crowd
 from service.actions.seeding.ground import Ground
@@ -87,6 +87,8 @@ def _plant(ground: Ground, password: str) -> None:
     talks.conversations(ground)
     rooms.answers(ground)
     given.gifts(ground)
+    said.wishes(ground)
+    said.vents(ground)
     rooms.rhythms(ground)
     felt.told(ground)
     felt.asked(ground)

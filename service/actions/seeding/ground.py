@@ -39,6 +39,7 @@ class Rows:
     rhythms: Sequence[Row]
     conversations: Sequence[Row]
     gifts: Sequence[Row] = ()
+    vents: Sequence[Row] = ()
 
 
 @dataclass

@@ -9,7 +9,7 @@ from service import db
 from service.actions import audience as audiences
 from service.actions import zones
 from service.actions.campaigns.run import LIFETIMES, QUEUE_OF
-from service.actions.delivery.judging import AFTER_LOSS
+from service.actions.delivery.facts import AFTER_LOSS
 from service.actions.delivery.writing import STOP_LINE_EVERY
 from service.actions.seeding.consents import pause_began
 from service.actions.seeding.ground import Ground, Row, hexed

@@ -993,6 +993,7 @@ def upgrade() -> None:
         sa.Column("tool_id", sa.Uuid(), nullable=True),
         sa.Column("series_id", sa.Uuid(), nullable=True),
         sa.Column("rhythm_id", sa.Uuid(), nullable=True),
+        sa.Column("gift_id", sa.Uuid(), nullable=True),
         sa.Column("occurs_on", sa.Date(), nullable=True),
         sa.Column("schedule", sa.String(24), nullable=False),
         sa.Column("scheduled_at", sa.DateTime(timezone=True), nullable=True),
@@ -1012,6 +1013,9 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(
             ["rhythm_id"], ["rhythms.id"], name=op.f("fk_campaigns_rhythm_id_rhythms"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(
+            ["gift_id"], ["gifts.id"], name=op.f("fk_campaigns_gift_id_gifts"), ondelete="SET NULL"
         ),
         sa.ForeignKeyConstraint(
             ["series_id"], ["tool_series.id"], name=op.f("fk_campaigns_series_id_tool_series"), ondelete="SET NULL"
@@ -1310,6 +1314,116 @@ def upgrade() -> None:
             sqlite_where=sa.text("request_id IS NOT NULL"),
             postgresql_where=sa.text("request_id IS NOT NULL"),
         )
+
+    op.create_table(
+        "note_wishes",
+        sa.Column("member_id", sa.Uuid(), nullable=False),
+        sa.Column("receives", sa.Boolean(), nullable=False),
+        sa.Column("receives_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("receives_source", sa.String(length=120), nullable=False),
+        sa.Column("gives", sa.Boolean(), nullable=False),
+        sa.Column("gives_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["member_id"], ["members.id"], name=op.f("fk_note_wishes_member_id_members"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("member_id", name=op.f("pk_note_wishes")),
+    )
+    with op.batch_alter_table("note_wishes", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_note_wishes_receives",
+            ["receives_at"],
+            unique=False,
+            sqlite_where=sa.text("receives"),
+            postgresql_where=sa.text("receives"),
+        )
+
+    op.create_table(
+        "carried_notes",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("gift_id", sa.Uuid(), nullable=False),
+        sa.Column("author_id", sa.Uuid(), nullable=False),
+        sa.Column("member_id", sa.Uuid(), nullable=False),
+        sa.Column("campaign_id", sa.Uuid(), nullable=False),
+        sa.Column("chosen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("chosen_by", sa.Uuid(), nullable=True),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("thanked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("told_campaign_id", sa.Uuid(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["author_id"], ["members.id"], name=op.f("fk_carried_notes_author_id_members"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["gift_id"], ["gifts.id"], name=op.f("fk_carried_notes_gift_id_gifts"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["member_id"], ["members.id"], name=op.f("fk_carried_notes_member_id_members"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_carried_notes")),
+        sa.UniqueConstraint("author_id", "member_id", name=op.f("uq_carried_notes_author_id_member_id")),
+        sa.UniqueConstraint("gift_id", name=op.f("uq_carried_notes_gift_id")),
+    )
+    with op.batch_alter_table("carried_notes", schema=None) as batch_op:
+        batch_op.create_index("ix_carried_notes_campaign", ["campaign_id"], unique=False)
+        batch_op.create_index("ix_carried_notes_member", ["member_id", "chosen_at"], unique=False)
+        batch_op.create_index(
+            "ix_carried_notes_open",
+            ["chosen_at"],
+            unique=False,
+            sqlite_where=sa.text("settled_at IS NULL"),
+            postgresql_where=sa.text("settled_at IS NULL"),
+        )
+
+    op.create_table(
+        "vents",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("member_id", sa.Uuid(), nullable=False),
+        sa.Column("channel", sa.String(24), nullable=False),
+        sa.Column("words", sa.LargeBinary(), nullable=False),
+        sa.Column("pieces", sa.Integer(), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("keep_days", sa.Integer(), nullable=False),
+        sa.Column("forget_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("letters", sa.String(length=10), nullable=False),
+        sa.Column("heard_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("read_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("read_by", sa.Uuid(), nullable=True),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answer_wanted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["member_id"], ["members.id"], name=op.f("fk_vents_member_id_members"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["read_by"], ["coordinators.id"], name=op.f("fk_vents_read_by_coordinators"), ondelete="SET NULL"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_vents")),
+    )
+    with op.batch_alter_table("vents", schema=None) as batch_op:
+        batch_op.create_index("ix_vents_forget", ["forget_at"], unique=False)
+        batch_op.create_index("ix_vents_member", ["member_id", "opened_at"], unique=False)
+        batch_op.create_index(
+            "ix_vents_unread",
+            ["last_at", "id"],
+            unique=False,
+            sqlite_where=sa.text("read_at IS NULL AND pieces > 0"),
+            postgresql_where=sa.text("read_at IS NULL AND pieces > 0"),
+        )
+
+    op.create_table(
+        "vent_pieces",
+        sa.Column("vent_id", sa.Uuid(), nullable=False),
+        sa.Column("message_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["message_id"], ["messages.id"], name=op.f("fk_vent_pieces_message_id_messages"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["vent_id"], ["vents.id"], name=op.f("fk_vent_pieces_vent_id_vents"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("vent_id", "message_id", name=op.f("pk_vent_pieces")),
+    )
+    with op.batch_alter_table("vent_pieces", schema=None) as batch_op:
+        batch_op.create_index("ix_vent_pieces_message_id", ["message_id"], unique=False)
 
     statements = LEDGER_SQLITE if op.get_bind().dialect.name == "sqlite" else LEDGER_POSTGRESQL
     for statement in statements:

@@ -12,7 +12,8 @@ from service.actions import access, campaigns, safety
 from service.actions import today as glance
 from service.actions.belonging import line
 from service.actions.conversations import promises
-from service.actions.giving import desk
+from service.actions.giving import carrying, desk
+from service.actions.vents import desk as vents_desk
 from service.models.campaigns import Campaign
 from service.models.staff import Role
 from service.web import languages
@@ -37,6 +38,7 @@ def index() -> ResponseReturnValue:
         promised = promises.due(session, person, glance.MOST)
         low, newcomers = glance.low_points(session, person), glance.newcomers(session, person)
         at_desk = desk.count(session, person)
+        vents = vents_desk.unread(session, person)
         moving = campaigns.recent(session, access.access_campaigns(person), shelf="on-their-way", limit=glance.MOST)
         return render_template(
             "console/today.html", now=now, concerns=concerns, replies=replies, low=low, newcomers=newcomers,
@@ -45,8 +47,9 @@ def index() -> ResponseReturnValue:
             mood=_weeks(session), floor=glance.FLOOR,
             budgets=budgets, unknown=unknown, may_set=person.role == Role.ADMIN,
             promised=promised, today=promises.today(person), cards=glance.cards_to_read(session, person),
-            doors=line.at_the_door(session, person), at_desk=at_desk,
-            calm=not (concerns or replies.count or low or unknown or promised or at_desk),
+            doors=line.at_the_door(session, person), at_desk=at_desk, vents=vents,
+            notes=carrying.how_many_wait(session, person),
+            calm=not (concerns or replies.count or low or unknown or promised or at_desk or vents.count),
         )  # fmt: skip
 
 
