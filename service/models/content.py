@@ -42,7 +42,7 @@ class Lived(StrEnum):
 
 class Felt:
     """What has been told of how many felt the same. It never goes down, so that no difference tells on anybody
-    (docs/decisions/0015-counting-me-too.md).
+    (docs/decisions/0016-counting-me-too.md).
     """
 
     felt_shown: Mapped[int] = mapped_column(Integer, default=0)

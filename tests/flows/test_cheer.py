@@ -11,6 +11,7 @@ from service import db
 from service.actions import campaigns, consent, held, leaving, preferences
 from service.actions.delivery import claims, mail_words, writing
 from service.actions.giving import carrying, deciding, matching, wishes
+from service.actions.report import given
 from service.errors import Conflict, Forbidden
 from service.models.campaigns import Campaign, CampaignContent, CampaignState, Delivery
 from service.models.encouragement import CarriedNote, NoteWish
@@ -75,8 +76,7 @@ def every_note() -> list[CarriedNote]:
 
 def test_a_note_from_the_first_word_to_the_thanks(talk: Talk) -> None:
     wren = person()
-    add_member("Ana", ANA)
-    ben = add_member("Ben", BEN)
+    ana, ben = add_member("Ana", ANA), add_member("Ben", BEN)
     assert talk.text(ANA, "CHEER") == ["note_write"]
     assert "TAKING A BREAK" in talk.last.body  # the first one says that it is a yes to giving
     talk.text(ANA, WORDS)
@@ -109,6 +109,7 @@ def test_a_note_from_the_first_word_to_the_thanks(talk: Talk) -> None:
         assert talk.text(BEN, "gracias") != ["note_thanked"]  # once
     with db.reading() as session:
         assert [words for _, words in held.held(ben.id).notes] == [WORDS]
+    assert (given.view(ana.id).notes, given.view(ana.id).thanks, given.view(ben.id).notes_read) == (1, 1, 1)
 
 
 def test_by_mail_in_spanish_with_a_first_name(talk: Talk) -> None:

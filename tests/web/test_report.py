@@ -21,6 +21,7 @@ from service.models.gatherings import Circle
 from service.models.giving import Gift, GiftState, Giving
 from service.models.members import ChannelName, Member
 from service.models.tools import ToolRead
+from service.models.vents import Vent
 from tests.flows.test_checkins import person
 from tests.flows.test_main_job import add_story
 from tests.flows.world import add_circle, add_member
@@ -78,6 +79,12 @@ def test_each_factor_counts_what_its_sentence_says(database: db.Database) -> Non
         for member in people:
             session.add(ToolRead(tool_id=tool.id, member_id=member.id, at=now))
             session.add(Resonance(story_id=story.id, member_id=member.id, at=now))
+            session.add(
+                Vent(
+                    member_id=member.id, channel=ChannelName.SMS, words="w", pieces=1, opened_at=now, last_at=now,
+                    keep_days=14, forget_at=now + timedelta(days=14),
+                )
+            )  # fmt: skip
             for kind in (Giving.NOTE, Giving.STEP):
                 session.add(
                     Gift(
@@ -89,7 +96,7 @@ def test_each_factor_counts_what_its_sentence_says(database: db.Database) -> Non
     found = report()
     lived = {one.factor.key: one.week for one in found.scopes[0].lines}
     assert lived == {
-        "hope": None, "universality": 5, "learning": 5, "giving": 5, "release": None, "watching": 5, "belonging": None,
+        "hope": None, "universality": 5, "learning": 5, "giving": 5, "release": 5, "watching": 5, "belonging": None,
         "finding": None,
     }  # fmt: skip
 

@@ -14,9 +14,11 @@ from service.actions.belonging.life import DIGEST_NAME
 from service.actions.resonance import counting
 from service.models.campaigns import Campaign, CampaignKind, Delivery, DeliveryState
 from service.models.content import Prompt, Resonance, Story, StoryRead
+from service.models.encouragement import CarriedNote
 from service.models.gatherings import CircleMembership, GroupSession, Invitation, PlaceAsk, Rsvp
 from service.models.giving import Gift, GiftState, Giving
 from service.models.tools import SeriesReader, ToolRead
+from service.models.vents import Vent
 
 Source = Callable[[datetime], Any]
 """Since when → SELECT member id, moment."""
@@ -80,6 +82,17 @@ def _stories_told(since: datetime) -> Any:
     )
 
 
+def _notes_that_helped(since: datetime) -> Any:
+    """A THANKS came back: to its giver it is support given."""
+    thanked = (CarriedNote.thanked_at.is_not(None), CarriedNote.thanked_at >= since)
+    return select(CarriedNote.author_id, CarriedNote.thanked_at).where(*thanked)
+
+
+def _vents(since: datetime) -> Any:
+    """Those that are still kept: what is forgotten when its author chose is forgotten here, too."""
+    return select(Vent.member_id, Vent.opened_at).where(Vent.opened_at >= since, Vent.pieces > 0)
+
+
 def _circle_weeks(since: datetime) -> Any:
     joined = select(Delivery.member_id, Delivery.sending_at).join(Campaign, Campaign.id == Delivery.campaign_id)
     return joined.where(
@@ -121,10 +134,10 @@ FACTORS: tuple[Factor, ...] = (
         (_tools_asked, _series),
     ),
     Factor(
-        "giving", "Giving support", "Passed on a note or a feeling, or told a story that was published.",
-        (_gifts(Giving.NOTE, Giving.FEELING), _stories_told),
+        "giving", "Giving support", "Passed on a note or a feeling, heard thanks, or told a story that was published.",
+        (_gifts(Giving.NOTE, Giving.FEELING), _notes_that_helped, _stories_told),
     ),
-    Factor("release", "Emotional release", "Said it out loud with VENT.", ()),
+    Factor("release", "Emotional release", "Said it out loud with VENT, as far as it is still kept.", (_vents,)),
     Factor(
         "watching", "Watching and learning", "Got a circle’s week, or passed on a step or a sentence.",
         (_circle_weeks, _gifts(Giving.STEP, Giving.SAID)),

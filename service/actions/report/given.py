@@ -8,7 +8,9 @@ from sqlalchemy import Select, func, select
 from service import db
 from service.actions.leaving import existing
 from service.actions.resonance import counting
+from service.models.campaigns import Delivery
 from service.models.content import Prompt, Resonance, Story, StoryRead, StoryState
+from service.models.encouragement import CarriedNote
 from service.models.gatherings import Invitation
 from service.models.giving import Gift, GiftState, Giving
 from service.models.tools import ToolRead
@@ -24,10 +26,14 @@ class View:
     notes: int
     steps: int
     feelings: int
+    thanks: int
+    """How many of their notes were thanked for."""
     me_too_given: int
     felt_by: int
     """How many said ME TOO to what they shared, as far as may be told: 0 or five and more."""
     stories_read: int
+    notes_read: int
+    """Notes of others that reached them."""
     tools: int
     sessions: int
 
@@ -39,7 +45,7 @@ class View:
     @property
     def received(self) -> bool:
         """Whether there is anything to show on that side."""
-        return any((self.felt_by, self.stories_read, self.tools, self.sessions))
+        return any((self.felt_by, self.stories_read, self.notes_read, self.tools, self.sessions))
 
 
 def view(member_id: UUID) -> View:
@@ -68,9 +74,19 @@ def view(member_id: UUID) -> View:
             notes=gifts(Giving.NOTE),
             steps=gifts(Giving.STEP, Giving.SAID),
             feelings=gifts(Giving.FEELING),
+            thanks=count(
+                select(func.count(CarriedNote.id)).where(
+                    CarriedNote.author_id == member_id, CarriedNote.thanked_at.is_not(None)
+                )
+            ),
             me_too_given=count(select(func.count(Resonance.id)).where(Resonance.member_id == member_id, counting.LIVE)),
             felt_by=max(felt, asked),
             stories_read=count(select(func.count()).select_from(StoryRead).where(StoryRead.member_id == member_id)),
+            notes_read=count(
+                select(func.count(CarriedNote.id))
+                .join(Delivery, Delivery.campaign_id == CarriedNote.campaign_id)
+                .where(CarriedNote.member_id == member_id, Delivery.sending_at.is_not(None))
+            ),
             tools=count(select(func.count()).select_from(ToolRead).where(ToolRead.member_id == member_id)),
             sessions=count(
                 select(func.count(Invitation.id)).where(

@@ -1,4 +1,4 @@
-"""How many said ME TOO, told so that no number gives anybody away (docs/decisions/0015-counting-me-too.md).
+"""How many said ME TOO, told so that no number gives anybody away (docs/decisions/0016-counting-me-too.md).
 
 Nothing below the floor, and then only fives. What was told once never goes down, whoever takes an answer back or is
 erased; each reader hears one number for each thing, however often they ask; and the number is never counted by circle,
