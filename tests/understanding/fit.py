@@ -8,7 +8,6 @@ import math
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from zlib import crc32
 
@@ -83,8 +82,7 @@ def write(path: Path) -> int:
     """Fits every head and writes a table: a line of heads, one of constants, then one a feature in the order of their
     hashes, weights in hundredths. Returns the number of features."""
     examples = heads([line for kind in KINDS for line in load(kind) if not line.held])
-    with ProcessPoolExecutor(2) as pool:
-        fitted = dict(zip(examples, pool.map(fit, examples.values()), strict=True))
+    fitted = {head: fit(rows) for head, rows in examples.items()}
     names = list(fitted)
     cells = {
         feature: [_hundredths(fitted[head][1], feature) for head in names]

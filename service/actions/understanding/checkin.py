@@ -16,9 +16,13 @@ _OTHER_SCALE = re.compile(r"\d\s*(?:/|out of|de|sobre)\s*(?:10|100|ten|diez|4|3|
 _RANGE = re.compile(
     r"\b(?:between|entre)\s+(?:an?\s+|un\s+)?\w+\s+(?:and|y|&)\s+(?:an?\s+|un\s+)?(?:[1-5]|one|two|three|four|five|uno|dos|tres|cuatro|cinco)\b"
 )
+_NUMBER = r"(?:[1-5]|one|two|three|four|five|uno|dos|tres|cuatro|cinco)"
 _EITHER = re.compile(
-    r"\b\d\s*(?:or|o|to)\s*(?:(?:maybe|quizas|quiza|a|un|like)\s*)?\d\b|\b\d\s*(?:and a half|y medio|y media)\b"
+    rf"(?<!from )(?<!from a )\b{_NUMBER}\s*(?:or|o|to)\s*(?:(?:maybe|quizas|quiza|a|un|like)\s*)*{_NUMBER}\b"
+    rf"|\b{_NUMBER}\s*(?:and a half|y medio|y media)\b"
 )
+_MEANING = re.compile(rf"\b{_NUMBER}\s+(?:is|means?|es|significa|quiere decir)\s+[^.,]*[?]|\b(?:does|mean|is)\s+{_NUMBER}\b.*[?]")
+"""Asks what a number stands for."""
 _TOKEN = re.compile(r"\d+(?:[.,:/\-–]\d+)+|[\-+$#]?\d+|[a-z]+(?:'[a-z]+)?|[.!?;,:\n()~=\-]+")
 _BOUNDARY = re.compile(r"[.!?;,:\n()~=\-]+")
 _ARTICLES = frozenset({"a", "an", "un", "solid", "like", "about", "como"})
@@ -29,7 +33,7 @@ def read_checkin(text: Text) -> tuple[int | None, bool]:
     plain = text.plain.replace("'s", "'s")
     table = lexicon().spelling["checkin"]
     numbers: dict[str, int] = table["numbers"]
-    if _RANGE.search(plain) or _EITHER.search(plain):
+    if _RANGE.search(plain) or _EITHER.search(plain) or _MEANING.search(plain):
         return None, False
     of_five = {match.group(1) for match in _OF_FIVE.finditer(plain)} | {
         m.group(1) for m in _WORD_OF_FIVE.finditer(plain)
@@ -39,6 +43,8 @@ def read_checkin(text: Text) -> tuple[int | None, bool]:
         return (int(found) if found.isdigit() else numbers[found]), False
     stars = len(_STARS.findall(text.plain))
     tokens = [_short(token) for token in _TOKEN.findall(plain)]
+    if len(set(tokens)) == 1 and (only := _score(tokens[:1], 0, numbers)) is not None:  # "5 5 5"
+        return only, False
     bare = not any(token.isalpha() and token not in numbers for token in tokens)
     if stars and not any(any(c.isalnum() for c in token) for token in tokens):
         return (stars if stars <= 5 else None), stars > 5
@@ -47,7 +53,7 @@ def read_checkin(text: Text) -> tuple[int | None, bool]:
     scores = [(at, score) for at, token in enumerate(tokens) if (score := _score(tokens, at, numbers)) is not None]
     values = {score for _, score in scores}
     if len(values) > 1:
-        values = _today(tokens, scores, table["now"].split())
+        values = _today(tokens, scores, table)
     others = any(token[-1].isdigit() and token.lstrip("#+") not in "12345" for token in tokens if token and bare)
     if len(values) == 1 and not others:
         return values.pop(), False
@@ -59,10 +65,32 @@ def _short(token: str) -> str:
     return re.sub(r"([a-z])\1{2,}", r"\1", token)
 
 
-def _today(tokens: list[str], scores: list[tuple[int, int]], now: list[str]) -> set[int]:
-    """Of several scores the one beside "today" or "now", if there is one only: "yesterday 2, today 4"."""
-    near = {score for at, score in scores if set(tokens[max(0, at - 4) : at]) & set(now)}
-    return near if len(near) == 1 else {score for _, score in scores}
+def _today(tokens: list[str], scores: list[tuple[int, int]], table: dict[str, str]) -> set[int]:
+    """Of several scores the one that is about now: "yesterday 2, today 4", "down to 2 from 4", "almost 5, but 4"."""
+    now, past = set(table["now"].split()), set(table["past"].split())
+    near = {score for at, score in scores if now & _beside(tokens, at, 4, 1)}
+    if len(near) == 1:
+        return near
+    left = [
+        (at, score)
+        for at, score in scores
+        if not past & _beside(tokens, at, 2, 2) and "from" not in _beside(tokens, at, 2, 0)
+    ]
+    if len({score for _, score in left}) != 1:
+        turns = [at for at, token in enumerate(tokens) if token in ("but", "pero", "actually", "make")]
+        left = [(at, score) for at, score in scores if turns and at > turns[-1]]
+    return {score for _, score in left} or {score for _, score in scores}
+
+
+def _beside(tokens: list[str], at: int, before: int, after: int) -> set[str]:
+    """The words next to a number, as far as the next number."""
+    found: set[str] = set()
+    for side in (tokens[max(0, at - before) : at][::-1], tokens[at + 1 : at + 1 + after]):
+        for token in side:
+            if token[-1].isdigit():
+                break
+            found.add(token)
+    return found
 
 
 def _score(tokens: list[str], at: int, numbers: dict[str, int]) -> int | None:
@@ -100,24 +128,12 @@ def _left(tokens: list[str], at: int, table: dict[str, str]) -> bool:
     if before not in table["left"].split():
         return False
     if before in ("at", "en"):
-        return further in (
-            "am",
-            "i'm",
-            "im",
-            "still",
-            "sitting",
-            "hovering",
-            "currently",
-            "estoy",
-            "ando",
-            "sigo",
-            "me",
-            "feeling",
-            "i",
-            "today",
-            "hoy",
-            "mood",
-        )
+        put = further not in ("me", "it") or (at >= 3 and tokens[at - 3] in ("put", "leave", "keep", "have"))
+        return further in table["left_at"].split() and put
+    if before == "to":
+        return bool({"up", "down", "back", "went", "dropped", "from"} & set(tokens[max(0, at - 5) : at + 2]))
+    if before == "no":  # nº 3
+        return at == 1 and tokens[at].isdigit()
     if before in ("is", "es"):
         return further in table["left_subjects"].split()
     if before in ("and", "y", "not", "with", "number", "numero"):
