@@ -27,6 +27,7 @@ from service.actions.understanding.normalise import Text, normalise
 from service.actions.understanding.risk import in_doubt, judge
 from service.actions.understanding.second_opinion import ask, use_model
 from service.actions.understanding.stop import Request, read_request
+from service.actions.understanding.weights import STOP_AT_RISK, scores
 
 __all__ = [
     "Confirm",
@@ -69,7 +70,7 @@ def understand(
     risk, reasons = judge(ready, context, question is Question.SAFETY)
     request = read_request(ready)
     alone = request.reasons == ("weight of words: stop",)
-    if risk is not Risk.NONE and alone:
+    if risk is not Risk.NONE and alone and scores(ready.words, "stop")[0] < STOP_AT_RISK:
         request = Request(weak=True, reasons=request.reasons)  # sorrow is not taken for a stop on weight alone
     template = is_automatic(ready)
     reasons += request.reasons

@@ -19,12 +19,16 @@ def read_rsvp(text: Text, *, guess: bool = True) -> tuple[Rsvp, list[str]]:
     """Yes, no, maybe or unclear, as if an invite were open. Without `guess` only rules answer: a text of sorrow is no
     answer to an invite."""
     words = text.words
+    nothing = []
     for mask in lexicon().books["rsvpmask"].hits(words):
+        if mask.rule.label == "nothing":
+            nothing.append(mask)
         length = mask.end - mask.start
         words = words[: mask.start] + ("~" * (length - 1)) + " " + words[mask.end :] if length > 1 else words
     hits = list(lexicon().books["rsvp"].hits(words))
     masked = [hit for hit in lexicon().books["rsvp"].hits(text.words) if hit.rule.label == "yes" and hit not in hits]
     hits += [hit for hit in masked if "~" in words[hit.start : hit.end]]
+    hits = [hit for hit in hits if not any(mask.start <= hit.start < mask.end for mask in nothing)]
     if all("weak" in hit.rule.marks for hit in hits) and lexicon().books["asks_back"].first(text.words):
         return Rsvp.UNCLEAR, ["asks something"]
     answer = _settle(hits, words)

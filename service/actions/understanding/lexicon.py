@@ -47,7 +47,8 @@ def read(folders: Sequence[Path]) -> Lexicon:
         for name, entries in data.get("classes", {}).items():
             classes.setdefault(name, []).extend(form for entry in entries for form in forms(entry))
         for book, rules in data.get("rules", {}).items():
-            written.setdefault(book, []).extend(rules)
+            added = [] if path.parent == HERE else ["added"]  # our weights of words never met these: they lower none
+            written.setdefault(book, []).extend({**rule, "marks": [*rule.get("marks", []), *added]} for rule in rules)
         for table, value in data.get("spelling", {}).items():
             _grow(spelling, table, value)
     compiler = Compiler(classes)

@@ -53,26 +53,31 @@ def judge(text: Text, context: Sequence[str], asked_about_safety: bool) -> tuple
 def _judge_words(words: str) -> tuple[Risk, list[str]]:
     book = lexicon()
     bare = mask(words, book)
-    risk, reasons = Risk.NONE, []
+    noticed, imminent = weights.scores(bare, "noticed", "imminent")
+    risk, reasons, firm = Risk.NONE, [], False
     for hit in book.books["risk"].hits(bare):
+        if "soft" in hit.rule.marks and "added" not in hit.rule.marks and noticed < weights.SOFT:
+            continue
         tier, why = _weigh(hit, bare)
         if tier is not Risk.NONE:
             risk = higher(risk, tier)
+            firm = firm or (tier is Risk.IMMINENT and bool({"firm", "added"} & hit.rule.marks))
             name = f"{hit.rule.name}{why}"
             if name not in reasons:
                 reasons.append(name)
     for tier, name in read_cues(bare, is_negated):
         risk = higher(risk, tier)
         reasons.append(name)
-    return _weigh_words(bare, risk, reasons)
+    if risk is Risk.IMMINENT and not firm and noticed < weights.LOWERED[0] and imminent < weights.LOWERED[1]:
+        return Risk.CONCERN, [*reasons, "weight of words: no emergency"]
+    return _weigh_words(noticed, imminent, risk, reasons)
 
 
-def _weigh_words(bare: str, risk: Risk, reasons: list[str]) -> tuple[Risk, list[str]]:
+def _weigh_words(noticed: float, imminent: float, risk: Risk, reasons: list[str]) -> tuple[Risk, list[str]]:
     """Raises a tier where the words weigh for it. What a rule has lowered to a concern stays one, unless it was lowered
     only for being someone else's."""
     if risk is Risk.IMMINENT:
         return risk, reasons
-    noticed, imminent = weights.scores(bare, "noticed", "imminent")
     alone_noticed, alone_imminent = weights.ALONE
     if risk is Risk.CONCERN:
         lowered = any("(" in name and "(someone else)" not in name for name in reasons)

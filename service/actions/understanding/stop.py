@@ -40,6 +40,11 @@ def read_request(text: Text) -> Request:
     hits = [hit for hit in book.books["stop"].hits(words) if not _covered(hit, words)]
     kept = [hit for hit in book.books["keep"].hits(words) if not is_negated(words[: hit.start].rstrip() + " ")]
     hits = [hit for hit in hits if not any(keep.start <= hit.start and hit.end <= keep.end for keep in kept)]
+    leaves = book.books["leaves"].first(words)
+    if leaves:
+        hits = [hit for hit in hits if not leaves.start <= hit.start < leaves.end]
+        if not hits:
+            return Request(weak=True, reasons=(leaves.rule.name,))  # one circle, or all? A person asks
     said_alone = alone.intersection(part.strip(" ,") for part in re.split("[.?]", words))
     if hits and not said_alone and weights.scores(_sentence(words, hits[0]), "stop")[0] < weights.DOUBTED_STOP:
         return Request(weak=True, reasons=tuple(dict.fromkeys(f"{hit.rule.name} (in doubt)" for hit in hits)))

@@ -16,19 +16,25 @@ from zlib import crc32
 from service.actions.understanding.concepts import concepts_of, kinds_of
 from service.actions.understanding.lexicon import HERE
 
-NOTICED = -0.85
+NOTICED = -0.95
 """The score (log odds) from which a text is a concern. Low, since a missed crisis costs more than a look; not so low
 that ordinary life is one."""
-IMMINENT = -2.5
+IMMINENT = -2.2
 """The score from which a concern that a rule names is an emergency."""
-ALONE = (0.5, -2.5)
+ALONE = (0.2, -2.5)
 """The scores, noticed and imminent, from which words that no rule knows are an emergency."""
+SOFT = -2.5
+"""The score, noticed, under which a soft rule is not believed: "no hope of getting tickets"."""
+LOWERED = (-2.0, -4.0)
+"""The scores, noticed and imminent, under which an emergency that a rule names is a concern."""
 DOUBT, DOUBT_ALONE = -2.5, -4.0
 """As NOTICED, for a text that also asks us to stop, by a rule or by the weight of its words alone: nobody would
 otherwise read it soon."""
-STOP, WEAK_STOP = 1.0, -1.0
+STOP, WEAK_STOP = 0.8, -1.0
 """Scores from which a text asks us to stop, and from which it may."""
-DOUBTED_STOP = -2.0
+STOP_AT_RISK = 3.0
+"""As STOP, for a text of risk: sorrow is not lightly taken for a stop."""
+DOUBTED_STOP = -2.8
 """The score under which even a rule is not believed without a person; what it would have stopped is paused."""
 
 REACH = 4
