@@ -1,8 +1,8 @@
-"""Ordinary messages, none of them risky: what members mostly write. File 2 is held out, the others are tuned on."""
+"""Ordinary messages, none of them risky: what members mostly write. Files 2 and 17 are held out."""
 
 from tests.understanding.corpora import FOLDER
 
-TUNED, HELD = (1, 3, 4, 5, 6, 7, 8, 12, 13, 14, 15), 2
+TUNED, HELD = (1, 3, 4, 5, 6, 7, 8, 12, 13, 14, 15, 16, 18), (2, 17)
 
 
 def everyday(number: int) -> list[str]:

@@ -13,23 +13,23 @@ from tests.understanding.everyday import HELD, everyday
 from tests.understanding.report import Read, crises_taken_for_stops, read, scores
 
 FLOORS = {
-    "imminent recall": 0.92,
-    "noticed recall": 0.97,
-    "noticed precision": 0.87,
+    "imminent recall": 0.94,
+    "noticed recall": 0.95,
+    "noticed precision": 0.89,
     "opt-out recall": 0.92,
-    "opt-out precision": 0.96,
-    "rsvp accuracy": 0.92,
-    "check-in accuracy": 0.96,
+    "opt-out precision": 0.95,
+    "rsvp accuracy": 0.94,
+    "check-in accuracy": 0.97,
 }
 
 
-FALSE_ALARMS = {Risk.CONCERN: 0.09, Risk.IMMINENT: 0.03}
+FALSE_ALARMS = {Risk.CONCERN: 0.08, Risk.IMMINENT: 0.02}
 """The share of held-out ordinary messages that may be taken for a worry at all, and for an emergency."""
 
 
 @pytest.mark.parametrize("tier", FALSE_ALARMS)
 def test_ordinary_life_is_rarely_taken_for_a_crisis(tier: Risk) -> None:
-    lines = everyday(HELD)
+    lines = [line for number in HELD for line in everyday(number)]
     worse = {tier, Risk.IMMINENT}
     alarms = [line for line in lines if screen(line, question=Question.NONE).risk in worse]
     assert len(alarms) / len(lines) <= FALSE_ALARMS[tier], alarms

@@ -42,6 +42,15 @@ STORY_OF_SUICIDE = "A story: “I once wanted to end my life, and then I called.
         ("dying to see you all", Risk.NONE),
         ("dead tired, see you tomorrow", Risk.NONE),
         ("shoot me a text", Risk.NONE),
+        ("I took my pills this morning", Risk.NONE),
+        ("hoy me tomé mis pastillas y me siento mejor", Risk.NONE),
+        ("took all my pills this morning", Risk.IMMINENT),
+        ("no hope of getting tickets", Risk.NONE),
+        ("my laptop committed suicide", Risk.NONE),
+        ("the rope for the boat came", Risk.NONE),
+        ("last day at work today!", Risk.NONE),
+        ("my last day on earth", Risk.IMMINENT),
+        ("told my boss I can't do Saturdays any more", Risk.NONE),
         ("my doctor changed my pills", Risk.NONE),
         ("me muero de risa", Risk.NONE),
         ("", Risk.NONE),
@@ -90,6 +99,12 @@ def test_words_of_others_are_not_the_members_own() -> None:
         ("stop emailing me", Scope.CHANNEL_EMAIL),
         ("no more stories", Scope.TOPIC),
         ("too many texts", Scope.PAUSE),
+        ("switch me to weekly", Scope.PAUSE),
+        ("I no longer wish to participate", Scope.ALL),
+        ("no hace falta que me escriban más", Scope.ALL),
+        ("I have no wish to receive anything", Scope.ALL),
+        ("close my account", Scope.DELETE),
+        ("not by text please", Scope.CHANNEL_SMS),
         ("pause my messages", Scope.PAUSE),
         ("wrong number", Scope.WRONG_PERSON),
         ("she passed away, please stop", Scope.WRONG_PERSON),
@@ -119,12 +134,84 @@ def test_the_topic_of_a_partial_stop_is_named() -> None:
         "I want to end it",
         "stop the world I want to get off",
         "me dieron de alta ayer",
+        "deleted my ex's number",
+        "did I get unsubscribed?",
+        "drop me a line",
         "no puedo parar de reír",
         "estoy de baja médica",
     ],
 )
 def test_words_of_stopping_that_ask_for_nothing(text: str) -> None:
     assert understand(text).intent is not Intent.OPT_OUT
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SALIR",
+        "leave circle kitchen",
+        "I want to leave the circle",
+        "salir del círculo",
+        "quiero salir del círculo cocina",
+    ],
+)
+def test_leaving_a_circle_is_no_stop_of_everything_and_a_person_looks(text: str) -> None:
+    labels = understand(text)
+    assert (labels.intent, labels.weak_opt_out) == (Intent.NONE, True)
+
+
+def test_leaving_the_list_is_a_stop() -> None:
+    assert understand("leave the circle and stop texting me").intent is Intent.OPT_OUT
+    assert understand("salir de la lista").intent is Intent.OPT_OUT
+
+
+@pytest.mark.parametrize(
+    ("text", "rsvp"),
+    [
+        ("aye, go on then", Rsvp.YES),
+        ("wild horses couldn't keep me away", Rsvp.YES),
+        ("I'm on the bus", Rsvp.YES),
+        ("please send my apologies", Rsvp.NO),
+        ("take me off the list for tuesday", Rsvp.NO),
+        ("no one to mind the kids", Rsvp.NO),
+        ("va a ser que no", Rsvp.NO),
+        ("weather permitting", Rsvp.MAYBE),
+        ("if my shift ends on time", Rsvp.MAYBE),
+        ("50/50", Rsvp.MAYBE),
+        ("primero Dios", Rsvp.MAYBE),
+        ("who will be there?", Rsvp.UNCLEAR),
+        ("¿cómo llego?", Rsvp.UNCLEAR),
+        ("I don't understand", Rsvp.UNCLEAR),
+    ],
+)
+def test_answers_to_an_invite(text: str, rsvp: Rsvp) -> None:
+    labels = understand(text, question=Question.INVITE)
+    assert labels.rsvp is rsvp
+    assert labels.intent is not Intent.OPT_OUT
+
+
+@pytest.mark.parametrize(
+    ("text", "score"),
+    [
+        ("3 today, 2 yesterday", 3),
+        ("was a 2 this morning but now a 4", 4),
+        ("down to 2 from 4", 2),
+        ("went from a 1 to a 3", 3),
+        ("nearly a 5 but 4", 4),
+        ("5 5 5", 5),
+        ("nº 3", 3),
+        ("it's a one from me", 1),
+        ("más o menos un 3", 3),
+        ("tres o cuatro", None),
+        ("two and a half", None),
+        ("is 1 good or bad?", None),
+        ("call me at 5", None),
+        ("1 moment please", None),
+        ("12", None),
+    ],
+)
+def test_scores_of_a_checkin(text: str, score: int | None) -> None:
+    assert understand(text, question=Question.CHECKIN).checkin == score
 
 
 def test_a_farewell_with_a_stop_is_both() -> None:
@@ -154,6 +241,8 @@ def test_asking_for_help(text: str) -> None:
         ("pausa 2 semanas", "PAUSE", "2 semanas"),
         ("Thanks", "THANKS", None),
         ("STEP dad hit me", None, None),
+        ("step", None, None),
+        ("paso", None, None),
         ("SAVE me", None, None),
         ("LESS reason to live", None, None),
     ],

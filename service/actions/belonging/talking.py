@@ -14,7 +14,8 @@ from service.models.gatherings import Circle
 from service.models.members import ChannelName, Member, MemberState
 
 _LEAVE = re.compile(
-    r"(?:please |por favor )?(?:leave|salir|dejar|salgo|dejo)(?: de| del| the| el| la)?(?: circle| c[ií]rculo)? ([a-z0-9]{3,20})"
+    r"(?:please |por favor )?(?:leave|salir|dejar|salgo|dejo)(?: de| del| the| el| la)?(?: circle| c[ií]rculo)?"
+    r" ([a-z0-9]{3,20})"
     r"(?: please| por favor)?",
     re.IGNORECASE,
 )

@@ -28,7 +28,7 @@ def read_rsvp(text: Text, *, guess: bool = True) -> tuple[Rsvp, list[str]]:
     hits = list(lexicon().books["rsvp"].hits(words))
     masked = [hit for hit in lexicon().books["rsvp"].hits(text.words) if hit.rule.label == "yes" and hit not in hits]
     hits += [hit for hit in masked if "~" in words[hit.start : hit.end]]
-    hits = [hit for hit in hits if not any(mask.start <= hit.start < mask.end for mask in nothing)]
+    hits = [hit for hit in hits if not any(mask.start <= hit.start and hit.end <= mask.end for mask in nothing)]
     if all("weak" in hit.rule.marks for hit in hits) and lexicon().books["asks_back"].first(text.words):
         return Rsvp.UNCLEAR, ["asks something"]
     answer = _settle(hits, words)
@@ -41,7 +41,8 @@ def read_rsvp(text: Text, *, guess: bool = True) -> tuple[Rsvp, list[str]]:
     likeliest = options[weighed.index(best)]
     if answer is Rsvp.UNCLEAR and not hits:
         return (likeliest, ["weight of words: answer"]) if best > _SURE else (Rsvp.UNCLEAR, [])
-    if likeliest is not answer and best - second > _OUTWEIGHS:
+    spoken = len(text.words.split()) > 2 or all("weak" in hit.rule.marks for hit in hits)
+    if likeliest is not answer and spoken and best - second > _OUTWEIGHS:
         return likeliest, [*names, "weight of words: another answer"]
     return answer, names
 

@@ -21,7 +21,9 @@ _EITHER = re.compile(
     rf"(?<!from )(?<!from a )\b{_NUMBER}\s*(?:or|o|to)\s*(?:(?:maybe|quizas|quiza|a|un|like)\s*)*{_NUMBER}\b"
     rf"|\b{_NUMBER}\s*(?:and a half|y medio|y media)\b"
 )
-_MEANING = re.compile(rf"\b{_NUMBER}\s+(?:is|means?|es|significa|quiere decir)\s+[^.,]*[?]|\b(?:does|mean|is)\s+{_NUMBER}\b.*[?]")
+_MEANING = re.compile(
+    rf"\b{_NUMBER}\s+(?:is|means?|es|significa|quiere decir)\s+[^.,]*[?]|\b(?:does|mean|is)\s+{_NUMBER}\b.*[?]"
+)
 """Asks what a number stands for."""
 _TOKEN = re.compile(r"\d+(?:[.,:/\-–]\d+)+|[\-+$#]?\d+|[a-z]+(?:'[a-z]+)?|[.!?;,:\n()~=\-]+")
 _BOUNDARY = re.compile(r"[.!?;,:\n()~=\-]+")

@@ -52,8 +52,9 @@ def read(folders: Sequence[Path]) -> Lexicon:
         for table, value in data.get("spelling", {}).items():
             _grow(spelling, table, value)
     compiler = Compiler(classes)
-    books = {book: RuleBook(_rules(compiler, book, rules)) for book, rules in written.items()}
-    words = {word for rules in books.values() for rule in rules.rules for word in rule.words}
+    made = {book: _rules(compiler, book, rules) for book, rules in written.items()}
+    words = {word for rules in made.values() for rule in rules for word in rule.words}
+    books = {book: RuleBook(rules) for book, rules in made.items()}
     for name in classes:
         words |= compiler.named(name).words
     return Lexicon(

@@ -9,7 +9,7 @@ pattern is looked at only if a word that it needs is in the text, so that hundre
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 COMMA = "(?:, )*"
 GAPS = {"..": r"(?:[^ .?]+ ){0,3}?", "...": r"(?:[^ .?]+ ){0,7}?"}
@@ -185,6 +185,10 @@ def _any(pieces: list[Piece]) -> Piece:
     words = frozenset[str]().union(*(piece.words for piece in pieces))
     # Longer phrases first: "end it all" must win over "end it" where both are entries.
     ordered = sorted({piece.regex for piece in pieces}, key=len, reverse=True)
+    end = " " + COMMA
+    if all(regex.endswith(end) for regex in ordered):
+        # What all end with is written once: the rules take a third less memory so.
+        return Piece(f"(?:{'|'.join(regex[: -len(end)] for regex in ordered)}){end}", needs, words)
     return Piece(f"(?:{'|'.join(ordered)})", needs, words)
 
 
@@ -192,13 +196,15 @@ class RuleBook:
     """A set of rules that can be looked up by the words of a text."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
-        self.rules = list(rules)
+        rules = list(rules)
+        # What a rule needs goes into the tables below; kept at each rule as well it would fill every worker's memory.
+        self.rules = [replace(rule, needs=frozenset(), words=frozenset()) for rule in rules]
         self._compiled: dict[
             int, re.Pattern[str]
         ] = {}  # filled as rules are met: most never are, and each takes memory
         self._by_word: dict[str, list[int]] = {}
         self._by_beginning: dict[str, list[int]] = {}
-        for number, rule in enumerate(self.rules):
+        for number, rule in enumerate(rules):
             for word in rule.needs:
                 table = self._by_beginning if word.endswith("*") else self._by_word
                 table.setdefault(word.rstrip("*"), []).append(number)

@@ -66,6 +66,8 @@ def _judge_words(words: str) -> tuple[Risk, list[str]]:
             if name not in reasons:
                 reasons.append(name)
     for tier, name in read_cues(bare, is_negated):
+        if tier is Risk.CONCERN and noticed < weights.SOFT:
+            continue
         risk = higher(risk, tier)
         reasons.append(name)
     if risk is Risk.IMMINENT and not firm and noticed < weights.LOWERED[0] and imminent < weights.LOWERED[1]:

@@ -24,7 +24,7 @@ IMMINENT = -2.2
 ALONE = (0.2, -2.5)
 """The scores, noticed and imminent, from which words that no rule knows are an emergency."""
 SOFT = -2.5
-"""The score, noticed, under which a soft rule is not believed: "no hope of getting tickets"."""
+"""The score, noticed, under which a soft rule, or cues of worry, are not believed: "no hope of getting tickets"."""
 LOWERED = (-2.0, -4.0)
 """The scores, noticed and imminent, under which an emergency that a rule names is a concern."""
 DOUBT, DOUBT_ALONE = -2.5, -4.0
@@ -34,7 +34,7 @@ STOP, WEAK_STOP = 0.8, -1.0
 """Scores from which a text asks us to stop, and from which it may."""
 STOP_AT_RISK = 3.0
 """As STOP, for a text of risk: sorrow is not lightly taken for a stop."""
-DOUBTED_STOP = -2.8
+DOUBTED_STOP = -2.5
 """The score under which even a rule is not believed without a person; what it would have stopped is paused."""
 
 REACH = 4
