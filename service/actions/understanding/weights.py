@@ -1,4 +1,7 @@
-"""Weights of words: a second look at what no rule knows. They may raise a concern or place an answer, never lower one.
+"""Weights of words: a second look at what no rule knows. They may raise a concern or place an answer.
+
+They lower little: an emergency that they do not bear out at all is a concern, and only looser signs of worry (`soft`
+rules, cues) are let go.
 
 A text is broken into words, pairs and pieces of words, and what they are about (`concepts`); `data/weights.tsv` says
 how much each speaks for a label. They were fitted on our own labelled lines (tests/understanding/fit.py); each can be
