@@ -213,7 +213,7 @@ def test_a_circle_that_rests_offers_nothing(talk: Talk) -> None:
     put_in(kitchen, dee)
     add_member("Ana", ANA)
     talk.text(ANA, "JOIN KITCHEN")
-    talk.text(DEE, "LEAVE KITCHEN")
+    talk.text(DEE, "leave circle kitchen")
     assert rounds(talk) == []
 
 
