@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from service import db
+from service import clock, db
 from service.actions.giving import told_stories
 from service.actions.giving.gifts import Passed
 from service.actions.seeding.ground import Ground, Row
@@ -51,4 +51,5 @@ def _gift(ground: Ground, row: Row, author: Member) -> Gift:
 
 def _story(ground: Ground, row: Row, author: Member) -> None:
     passed = Passed(Giving.STORY, author, _channel(author), row["original"].strip())
-    told_stories.hand_over(ground.session, passed)
+    with clock.frozen_at(row["passed_at"]):
+        told_stories.hand_over(ground.session, passed)
