@@ -26,7 +26,7 @@ def environment(**more: str) -> dict[str, str]:
 
 def bench(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-P", "-m", "service.cli", "bench", *arguments]
-    return subprocess.run(command, env=environment(**env), capture_output=True, text=True, timeout=280, check=False)
+    return subprocess.run(command, env=environment(**env), capture_output=True, text=True, timeout=600, check=False)
 
 
 @pytest.mark.slow
