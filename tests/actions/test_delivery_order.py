@@ -375,7 +375,7 @@ def run(monkeypatch: pytest.MonkeyPatch, examples: int, steps: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("database", "examples", "steps"), [("sqlite", 50, 25), ("postgresql", 15, 25)], indirect=["database"]
+    ("database", "examples", "steps"), [("sqlite", 80, 25), ("postgresql", 15, 25)], indirect=["database"]
 )
 def test_any_order(
     database: db.Database,
