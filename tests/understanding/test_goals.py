@@ -23,7 +23,7 @@ FLOORS = {
 }
 
 
-FALSE_ALARMS = {Risk.CONCERN: 0.065, Risk.IMMINENT: 0.02}
+FALSE_ALARMS = {Risk.CONCERN: 0.07, Risk.IMMINENT: 0.02}
 """The share of held-out ordinary messages that may be taken for a worry at all, and for an emergency."""
 
 

@@ -19,7 +19,7 @@ from zlib import crc32
 from service.actions.understanding.concepts import concepts_of, kinds_of
 from service.actions.understanding.lexicon import HERE
 
-NOTICED = -0.95
+NOTICED = -1.1
 """The score (log odds) from which a text is a concern. Low, since a missed crisis costs more than a look; not so low
 that ordinary life is one."""
 IMMINENT = -2.2
