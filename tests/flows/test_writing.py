@@ -134,6 +134,16 @@ def test_words_of_another_day_are_no_piece_of_it_but_pass_still_works(talk: Talk
 
 
 @ONE
+def test_the_spanish_drop_is_no_stop_while_something_is_written_and_may_be_one_otherwise(talk: Talk) -> None:
+    add_member("Ana", ANA, locale="es")
+    talk.text(ANA, "PASITO")
+    talk.text(ANA, "Hoy fui a la tienda a pie")
+    assert talk.text(ANA, "BORRAR") == ["writing_dropped"]
+    assert every(Writing) == []
+    assert talk.text(ANA, "BORRAR") == ["stopped"]
+
+
+@ONE
 def test_stop_in_the_midst_of_it_is_a_stop(talk: Talk) -> None:
     add_member("Ana", ANA)
     talk.text(ANA, "STORY")
@@ -149,3 +159,17 @@ def test_erasure_forgets_what_was_given_and_what_was_being_written(talk: Talk) -
         talk.text(ANA, words)
     leaving.erase(ana.id, "cli")
     assert every(Gift) == every(Writing) == []
+
+
+@ONE
+def test_hard_words_without_a_sign_of_risk_stay_a_piece_and_are_read_at_the_desk(talk: Talk) -> None:
+    on_duty()
+    add_member("Ana", ANA)
+    talk.text(ANA, "SAID")
+    assert talk.text(ANA, "I'd like to think about it until Friday.") == ["writing_so_far"]
+    assert talk.text(ANA, "PASS") == ["said_passed"]
+    assert flags() == []
+    with clock.frozen_at(NOON + timedelta(days=1)):
+        talk.text(ANA, "STEP")
+        talk.text(ANA, "I went in, and I want to kill myself tonight")
+        assert len(flags()) == 1

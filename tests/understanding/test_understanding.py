@@ -315,3 +315,29 @@ def test_a_model_may_only_raise_a_tier() -> None:
     finally:
         use_model(None)
     assert screen("see you on Tuesday").risk is Risk.NONE
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "It took me a year to go back to the choir. A friend drove me and waited in the car.",
+        "I'd like to think about it until Friday.",
+        "It is lighter now, with help",
+    ],
+)
+def test_what_is_told_to_others_needs_more_than_the_weight_of_hard_words(piece: str) -> None:
+    assert screen(piece, telling=True).risk is Risk.NONE
+
+
+@pytest.mark.parametrize(
+    ("piece", "risk"),
+    [
+        ("I want to kill myself tonight", Risk.IMMINENT),
+        ("After that winter I wanted to die, and some days I still do", Risk.CONCERN),
+        ("No one would miss me if I was gone", Risk.CONCERN),
+    ],
+)
+def test_rules_count_in_what_is_told_to_others_as_everywhere(piece: str, risk: Risk) -> None:
+    found = screen(piece, telling=True).risk
+    assert found in (risk, Risk.IMMINENT)
+    assert found is screen(piece).risk

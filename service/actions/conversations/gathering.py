@@ -5,7 +5,7 @@ query for each kind of thing, for asking for each message is most of the work on
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +22,10 @@ from service.models.conversations import CheckIn, Conversation, ConversationStat
 from service.models.giving import Writing
 from service.models.members import Address, Member, Subscription, SubscriptionState
 from service.models.vents import Vent
+
+WRITING_OPEN = timedelta(hours=48)
+"""Words that come later than this after the last piece of what a member writes are no longer a part of it."""
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -43,7 +47,9 @@ class Known:
     flagged: bool = False
     """Whether a flag is open in it."""
     writing: bool = False
-    """Whether the member is writing something for others."""
+    """Whether the member has begun something for others."""
+    telling: bool = False
+    """Whether what they write now may be a piece of it."""
     author: bool = False
     """Whether the member has been asked for a yes to the exact words of a story, and has not answered."""
     vents: bool = False
@@ -63,7 +69,7 @@ def gather(session: Session, arrivals: Sequence[Arrived]) -> list[Known]:
     flagged = set(session.scalars(select(Flag.conversation_id).where(Flag.conversation_id.in_(ids), _OPEN)))
     finding = set(session.scalars(select(Finding.conversation_id).where(Finding.conversation_id.in_(ids))))
     people = [member.id for members in whose for member in members]
-    writing = set(session.scalars(select(Writing.member_id).where(Writing.member_id.in_(people)))) if people else set()
+    writing = _writing(session, people)
     authors = _authors_asked(session, people)
     vents = set(session.scalars(select(Vent.member_id).where(Vent.member_id.in_(people)))) if people else set()
     wants = _wanting(session, people)
@@ -76,6 +82,7 @@ def gather(session: Session, arrivals: Sequence[Arrived]) -> list[Known]:
         known.finding = known.conversation.id in finding
         known.joining = digest in joining
         known.writing = any(member.id in writing for member in known.members)
+        known.telling = any(writing.get(m.id, LONG_AGO) > clock.now() - WRITING_OPEN for m in known.members)
         known.author = any(member.id in authors for member in known.members)
         known.vents = any(member.id in vents for member in known.members)
         known.wants = any(member.id in wants for member in known.members)
@@ -84,6 +91,14 @@ def gather(session: Session, arrivals: Sequence[Arrived]) -> list[Known]:
             known.asked = questions.open_among(sent.get(known.members[0].id, ()), arrived)
     _answered_before(session, found)
     return found
+
+
+def _writing(session: Session, member_ids: Sequence[UUID]) -> dict[UUID, datetime]:
+    """Who has begun something for others → when they wrote the last piece of it."""
+    if not member_ids:
+        return {}
+    mine = select(Writing.member_id, Writing.last_at).where(Writing.member_id.in_(member_ids))
+    return {row.member_id: row.last_at for row in session.execute(mine)}
 
 
 def _answered_before(session: Session, found: Sequence[Known]) -> None:

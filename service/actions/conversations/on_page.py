@@ -54,16 +54,17 @@ class Written:
 
 def take(
     session: Session, member: Member, channel: ChannelName, words: str, question: Question = Question.NONE,
-    *, shown: str = "", labels: dict[str, Any] | None = None, only_bare_stop: bool = False,
+    *, shown: str = "", telling: bool = False, labels: dict[str, Any] | None = None, only_bare_stop: bool = False,
 ) -> Written:  # fmt: skip
     """Store what was written and judge it: risk, a stop, and whether a person is in the conversation.
 
     `shown` stands in the conversation in place of `words` (a check-in's number with its word). `only_bare_stop`: where
-    somebody says what weighs on them, only STOP and nothing else is a stop. Raises Conflict for somebody who has left.
+    somebody says what weighs on them, only STOP and nothing else is a stop. `telling`: it is written for others.
+    Raises Conflict for somebody who has left.
     """
     if member.state != MemberState.ACTIVE:
         raise Conflict("This is not open to you right now.")
-    read = understanding.screen(words, language=member.language, question=question)
+    read = understanding.screen(words, language=member.language, question=question, telling=telling)
     thread = conversation_of(session, member, channel)
     busy = person_first(session, member, thread)
     message = keep(session, member, thread, channel, shown or words, read, labels)

@@ -173,7 +173,9 @@ def _understand(session: Session, arrived: Arrived, known: Known, lately: Lately
     else:
         question = questions.waiting_question(session, arrived, known.members, joining=known.joining)
     said = questions.last_words(lately, known.told)
-    return understanding.screen(arrived.words, language=language, question=question, context=said)
+    return understanding.screen(
+        arrived.words, language=language, question=question, context=said, telling=known.telling
+    )
 
 
 def _labels(read: Understanding, arrived: Arrived) -> dict[str, Any]:

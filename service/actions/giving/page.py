@@ -91,7 +91,7 @@ def give(
         member = existing(session, member_id)
         if passed and _just_passed(session, member, giving, words):
             return Given(Heard.KEPT, passed=True)
-        written = on_page.take(session, member, channel, words)
+        written = on_page.take(session, member, channel, words, telling=True)
         when = duty.when_words(session, member)
         if written.heard in (Heard.RISK, Heard.PERSON):
             writing.keep_draft(session, member, channel, giving, words)

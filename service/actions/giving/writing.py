@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from service import clock
 from service.actions.conversations import undo
+from service.actions.conversations.gathering import WRITING_OPEN
 from service.actions.conversations.saying import Incoming, answer
 from service.actions.giving import gifts
 from service.actions.giving.gifts import Passed
@@ -21,8 +22,6 @@ from service.models.conversations import Message
 from service.models.giving import Giving, Writing
 from service.models.members import ChannelName, Member, MemberState
 
-OPEN_FOR = timedelta(hours=48)
-"""Words that come later than this after the last piece are no longer a part of it."""
 PASS_WITHIN = timedelta(days=14)
 ASK_EVERY = timedelta(minutes=2)
 """Eight texts in a row get one answer, not eight."""
@@ -199,7 +198,7 @@ def _add(open_: Writing, words: str) -> None:
 def _is_piece(incoming: Incoming, open_: Writing) -> bool:
     """Whether it reads like a part of what is being written, and not like a command or an answer to something newer."""
     read, arrived = incoming.read, incoming.arrived
-    if open_.last_at < clock.now() - OPEN_FOR or incoming.message.automatic or arrived.held is not None:
+    if open_.last_at < clock.now() - WRITING_OPEN or incoming.message.automatic or arrived.held is not None:
         return False
     if not arrived.words.strip() or (arrived.bare and (read.keyword or read.odd_number or read.me_too)):
         return False

@@ -53,9 +53,11 @@ def understand(
     language: str | None = None,
     question: Question | None = None,
     context: Sequence[str] = (),
+    telling: bool = False,
 ) -> Understanding:
     """Every label of `text`. `question` is what is open: None means that it is not known, and answers are read as if
     any question might be; with Question.NONE nothing is. `context` are the last texts we sent, oldest first.
+    `telling`: it is a piece of what a member writes for others, which a person reads before anybody else does.
 
     May raise if rules are broken; paths that take members' words use `screen`.
     """
@@ -67,7 +69,7 @@ def understand(
             rsvp=_open(question, Rsvp.UNCLEAR),
             reasons=["tapback"],
         )
-    risk, reasons = judge(ready, context, question is Question.SAFETY)
+    risk, reasons = judge(ready, context, question is Question.SAFETY, telling)
     request = read_request(ready)
     alone = request.reasons == ("weight of words: stop",)
     if risk is not Risk.NONE and alone and scores(ready.words, "stop")[0] < STOP_AT_RISK:
@@ -147,11 +149,12 @@ def screen(
     language: str | None = None,
     question: Question | None = None,
     context: Sequence[str] = (),
+    telling: bool = False,
 ) -> Understanding:
     """`understand`, and the model if one is in use. A failure inside escalates: the text is a concern, with the reason
     "screen failed"."""
     try:
-        return ask(text, understand(text, language=language, question=question, context=context))
+        return ask(text, understand(text, language=language, question=question, context=context, telling=telling))
     except Exception:  # whatever went wrong, a person must look
         return Understanding(
             risk=Risk.CONCERN,

@@ -34,12 +34,15 @@ def higher(one: Risk, other: Risk) -> Risk:
     return one if _RANK[one] >= _RANK[other] else other
 
 
-def judge(text: Text, context: Sequence[str], asked_about_safety: bool) -> tuple[Risk, list[str]]:
+def judge(
+    text: Text, context: Sequence[str], asked_about_safety: bool, telling: bool = False
+) -> tuple[Risk, list[str]]:
     """The tier of a text and the names of the rules behind it. Words in quotation marks are judged too, at most as a
-    concern; a bare answer is judged against what we last asked."""
-    risk, reasons = _judge_words(text.words)
+    concern; a bare answer is judged against what we last asked. In what is told to others (`telling`) the mere weight
+    of words has to be greater."""
+    risk, reasons = _judge_words(text.words, telling)
     if text.quoted:
-        quoted, names = _judge_words(text.quoted)
+        quoted, names = _judge_words(text.quoted, telling)
         if quoted is not Risk.NONE:
             risk = higher(risk, Risk.CONCERN)
             reasons += [f"{name} (quoted)" for name in names]
@@ -50,7 +53,7 @@ def judge(text: Text, context: Sequence[str], asked_about_safety: bool) -> tuple
     return risk, reasons
 
 
-def _judge_words(words: str) -> tuple[Risk, list[str]]:
+def _judge_words(words: str, telling: bool) -> tuple[Risk, list[str]]:
     book = lexicon()
     bare = mask(words, book)
     noticed, imminent = weights.scores(bare, "noticed", "imminent")
@@ -72,15 +75,17 @@ def _judge_words(words: str) -> tuple[Risk, list[str]]:
         reasons.append(name)
     if risk is Risk.IMMINENT and not firm and noticed < weights.LOWERED[0] and imminent < weights.LOWERED[1]:
         return Risk.CONCERN, [*reasons, "weight of words: no emergency"]
-    return _weigh_words(noticed, imminent, risk, reasons)
+    return _weigh_words(noticed, imminent, risk, reasons, telling)
 
 
-def _weigh_words(noticed: float, imminent: float, risk: Risk, reasons: list[str]) -> tuple[Risk, list[str]]:
+def _weigh_words(
+    noticed: float, imminent: float, risk: Risk, reasons: list[str], telling: bool
+) -> tuple[Risk, list[str]]:
     """Raises a tier where the words weigh for it. What a rule has lowered to a concern stays one, unless it was lowered
     only for being someone else's."""
     if risk is Risk.IMMINENT:
         return risk, reasons
-    alone_noticed, alone_imminent = weights.ALONE
+    alone_noticed, alone_imminent = weights.TOLD_ALONE if telling else weights.ALONE
     if risk is Risk.CONCERN:
         lowered = any("(" in name and "(someone else)" not in name for name in reasons)
         raised = imminent >= weights.IMMINENT and not lowered
@@ -88,7 +93,7 @@ def _weigh_words(noticed: float, imminent: float, risk: Risk, reasons: list[str]
         raised = noticed >= alone_noticed and imminent >= alone_imminent
     if raised:
         return Risk.IMMINENT, [*reasons, "weight of words: imminent"]
-    if risk is Risk.NONE and noticed >= weights.NOTICED:
+    if risk is Risk.NONE and noticed >= (weights.TOLD if telling else weights.NOTICED):
         return Risk.CONCERN, [*reasons, "weight of words: concern"]
     return risk, reasons
 

@@ -26,6 +26,9 @@ IMMINENT = -2.2
 """The score from which a concern that a rule names is an emergency."""
 ALONE = (0.2, -2.5)
 """The scores, noticed and imminent, from which words that no rule knows are an emergency."""
+TOLD, TOLD_ALONE = 0.3, (1.2, -1.2)
+"""As NOTICED and ALONE, in what a member writes for others: a hope story is full of hard words, and a person reads all
+of it before anybody else does. Rules count there as everywhere."""
 SOFT = -2.5
 """The score, noticed, under which a soft rule, or cues of worry, are not believed: "no hope of getting tickets"."""
 LOWERED = (-2.0, -4.0)
