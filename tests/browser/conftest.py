@@ -77,6 +77,8 @@ def working(world: World, configure: Callable[..., Settings]) -> Iterator[World]
 def shot(page: Page, name: str) -> None:
     """Keep a picture of the whole page under `name`, and refuse what axe finds wrong with it."""
     SHOTS.mkdir(exist_ok=True)
+    # Colours fade over from one theme to the other: only what has come to rest is judged.
+    page.evaluate("Promise.allSettled(document.getAnimations().map(each => each.finished))")
     page.screenshot(path=str(SHOTS / f"{name}.png"), full_page=True, caret="initial")
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()

@@ -65,7 +65,7 @@ def test_a_day_is_offered_kept_with_one_click_and_comes_back(enter: Enter) -> No
     with clock.frozen_at(TUESDAY + timedelta(days=1)):
         assert "promised" not in housekeeping.run()
     with clock.frozen_at(datetime(2026, 11, 26, 0, 5, tzinfo=UTC)):
-        desk.text(BEN, "I have waited longer")
+        desk.text(BEN, "Which room is it on Tuesday?")
         assert housekeeping.run()["promised"] == 1
         assert "promised" not in housekeeping.run()
         lee = enter("coordinator", email="lee@example.org", name="Lee")  # sign-ins end over night
@@ -85,7 +85,7 @@ def test_what_was_promised_stands_before_what_has_waited_longer(enter: Enter) ->
     with clock.frozen_at(TUESDAY):
         maya = enter("coordinator")
         ben = add_member("Ben", BEN)
-        desk.text(BEN, "I have waited longer")
+        desk.text(BEN, "Which room is it on Tuesday?")
     with clock.frozen_at(TUESDAY + timedelta(hours=1)):
         conversation = waiting()
         answer(maya, conversation, "I'll write tomorrow.")
