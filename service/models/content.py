@@ -100,7 +100,7 @@ class StoryRead(Base):
     """That a story was sent to a member: it never goes to the same person twice, whatever the campaign."""
 
     __tablename__ = "stories_read"
-    __table_args__ = (Index("ix_stories_read_at", "at"),)
+    __table_args__ = (Index("ix_stories_read_at", "at"), Index("ix_stories_read_member", "member_id", "at"))
 
     story_id: Mapped[UUID] = mapped_column(ForeignKey("stories.id", ondelete="CASCADE"), primary_key=True)
     member_id: Mapped[UUID] = mapped_column(ForeignKey("members.id", ondelete="CASCADE"), primary_key=True)

@@ -258,34 +258,6 @@ def test_nothing_is_asked_of_an_author_under_a_flag_and_a_story_rests_for_good_w
     assert story().state == StoryState.RESTING
 
 
-def test_read_gives_one_after_the_other_and_helped_counts_for_the_last(talk: Talk) -> None:
-    ana = add_member("Ana", ANA, loss_on=clock.now().date())  # asked for, so it comes in these weeks, too
-    ben = add_member("Ben", None, MAIL)
-    published(talk, "First")
-    published(talk, "Second")
-    published(talk, "Tercera", language="es")
-    published(talk, "By mail", consent_sms=False)
-    assert talk.text(ANA, "Read") == ["story_card"]
-    assert "First." in talk.last.body
-    assert talk.text(ANA, "helped") == ["story_noted"]
-    assert talk.text(ANA, "READ") == ["story_card"]
-    assert "Second." in talk.last.body
-    assert talk.text(ANA, "Not really") == ["story_noted"]
-    assert talk.text(ANA, "oops") == ["oops_undone"]
-    assert talk.text(ANA, "READ") == ["story_no_more"]
-    with db.reading() as session:
-        mine = select(StoryRead).where(StoryRead.member_id == ana.id).order_by(StoryRead.message_id)
-        assert [read.helped for read in session.scalars(mine)] == [True, None]
-    assert talk.mail(MAIL, "READ") == ["story_card"]
-    first = talk.last
-    for _ in range(2):
-        talk.mail(MAIL, "READ")
-    assert talk.mail(MAIL, "HELPED", answers=first) == ["story_noted"]  # the one that this mail answers
-    with db.reading() as session:
-        mine = select(StoryRead).where(StoryRead.member_id == ben.id).order_by(StoryRead.message_id)
-        assert [read.helped for read in session.scalars(mine)] == [True, None, None]
-
-
 @ONE
 def test_several_stories_are_told_apart_by_letters_and_a_withdrawal_counts_while_a_person_is_here(talk: Talk) -> None:
     ana = add_member("Ana", ANA)

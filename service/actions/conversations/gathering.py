@@ -77,6 +77,7 @@ def gather(session: Session, arrivals: Sequence[Arrived]) -> list[Known]:
     joining = {bytes(d) for d in session.scalars(select(Joining.index_hash).where(Joining.index_hash.in_(digests)))}
     sent = questions.sent_lately(session, [member for members in whose for member in members])
     told = questions.words_of_last(session, sent)
+    read = questions.read_lately(session, people)
     for known, arrived, digest in zip(found, arrivals, digests, strict=True):
         known.flagged = known.conversation.id in flagged
         known.finding = known.conversation.id in finding
@@ -88,7 +89,8 @@ def gather(session: Session, arrivals: Sequence[Arrived]) -> list[Known]:
         known.wants = any(member.id in wants for member in known.members)
         known.told = [told[m.id] for m in known.members if m.id in told]
         if len(known.members) == 1:
-            known.asked = questions.open_among(sent.get(known.members[0].id, ()), arrived)
+            id_ = known.members[0].id
+            known.asked = questions.open_among(sent.get(id_, ()), read.get(id_), arrived)
     _answered_before(session, found)
     return found
 
@@ -106,7 +108,7 @@ def _answered_before(session: Session, found: Sequence[Known]) -> None:
         (known.members[0].id, asked.campaign_id): known
         for known in found
         for asked in known.asked
-        if asked.asks == Asks.SCORE
+        if asked.asks == Asks.SCORE and asked.campaign_id
     }
     if not checkins:
         return

@@ -16,6 +16,7 @@ from service.actions.conversations.lately import Lately
 from service.actions.delivery.history import QUESTION_OPEN
 from service.actions.understanding import Question
 from service.models.campaigns import Asks, Campaign, CampaignContent, Delivery, DeliveryState, Purpose
+from service.models.content import StoryRead
 from service.models.gatherings import GroupSession
 from service.models.members import ChannelName, Member, MemberState
 
@@ -31,11 +32,11 @@ QUESTION: dict[Asks, Question] = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One open question."""
+    """One open question. A story that was asked for with READ has no campaign, and no delivery of one."""
 
-    delivery_id: int
+    delivery_id: int | None
     asks: Asks
-    campaign_id: UUID
+    campaign_id: UUID | None
     session_id: UUID | None
     story_id: UUID | None
     prompt_id: UUID | None
@@ -72,13 +73,29 @@ def sent_lately(session: Session, members: Collection[Member]) -> dict[UUID, lis
     return found
 
 
-def open_among(sent: Iterable[Any], arrived: Arrived) -> list[Asked]:
-    """The open questions among what `sent_lately` found for a member, newest first, at most one of a kind.
+def read_lately(session: Session, member_ids: Collection[UUID]) -> dict[UUID, StoryRead]:
+    """member → the story that came last because they asked for one with READ, within MAIL_OPEN."""
+    if not member_ids:
+        return {}
+    asked_for = (
+        select(StoryRead)
+        .where(StoryRead.member_id.in_(member_ids), StoryRead.message_id.is_not(None))
+        .where(StoryRead.at > clock.now() - MAIL_OPEN)
+        .order_by(StoryRead.at)
+    )
+    return {read.member_id: read for read in session.scalars(asked_for)}
+
+
+def open_among(sent: Iterable[Any], read: StoryRead | None, arrived: Arrived) -> list[Asked]:
+    """The open questions among what `sent_lately` and `read_lately` found for a member, newest first, at most one of a
+    kind.
 
     A reply to a campaign's mail answers that campaign and nothing else. An invite closes when its session begins.
     """
     now, only = clock.now(), arrived.answers_campaign
     found: dict[Asks, Asked] = {}
+    if read is not None and only is None and read.at > now - (MAIL_OPEN if arrived.answers_delivery else QUESTION_OPEN):
+        found[Asks.ME_TOO] = Asked(None, Asks.ME_TOO, None, None, read.story_id, None, read.at)
     for row in sent:
         if row.asks is None or row.state in NEVER_LEFT or (row.starts_at is not None and row.starts_at <= now):
             continue
@@ -86,8 +103,9 @@ def open_among(sent: Iterable[Any], arrived: Arrived) -> list[Asked]:
             asked = Asked(
                 row.id, row.asks, row.campaign_id, row.session_id, row.story_id, row.prompt_id, row.sending_at
             )
-            found.setdefault(row.asks, asked)
-    return list(found.values())
+            if row.asks not in found or asked.at > found[row.asks].at:
+                found[row.asks] = asked
+    return sorted(found.values(), key=lambda asked: asked.at, reverse=True)
 
 
 def question_of(asked: list[Asked]) -> Question:

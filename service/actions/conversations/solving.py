@@ -83,6 +83,8 @@ def _answered(session: Session, incoming: Incoming, asked: questions.Asked) -> N
     member = incoming.member
     if incoming.message.answers_delivery_id is None:
         incoming.message.answers_delivery_id = asked.delivery_id
+    if asked.campaign_id is None:
+        return
     with session.no_autoflush:  # no delivery is new; what is, is stored together with that of other messages
         session.execute(
             update(Delivery)

@@ -28,6 +28,7 @@ def one(session: Session, incoming: Incoming, member: Member) -> str:
         "story_about": "" if quiet else story.about,
         "story_body": story.body_sms if channel == ChannelName.SMS else story.body_email,
         "story_by": "" if quiet or story.attribution == Attribution.ANONYMOUS else story.author_name,
+        "me_too": story.me_too_allowed,
     }
     before = clock.now()
     answer(session, incoming, "story_card", facts)

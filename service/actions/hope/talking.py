@@ -12,6 +12,7 @@ from service.actions.conversations.saying import Incoming, answer, did, to_perso
 from service.actions.hope import asking, reading, taking_back
 from service.actions.tools.topics import folded
 from service.actions.understanding import Confirm, screen
+from service.models.campaigns import Asks
 from service.models.content import Attribution, Story
 from service.models.members import Member, MemberState
 
@@ -42,7 +43,7 @@ def hear(session: Session, incoming: Incoming) -> str | None:
         return _publish(session, incoming, member, words[1:])
     if " ".join(words) in READ:
         return reading.one(session, incoming, member)
-    if incoming.known.author and incoming.arrived.bare and not incoming.asked:
+    if incoming.known.author and incoming.arrived.bare and all(a.asks == Asks.ME_TOO for a in incoming.asked):
         return _yes(session, incoming, member)
     return None
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from service import clock
 from service.actions.conversations import undo
 from service.actions.conversations.incoming import Arrived
-from service.actions.conversations.questions import MAIL_OPEN, NEVER_LEFT, Asked
+from service.actions.conversations.questions import MAIL_OPEN, NEVER_LEFT, Asked, read_lately
 from service.actions.conversations.saying import Incoming, answer, to_person
 from service.actions.delivery.history import QUESTION_OPEN
 from service.actions.resonance import counting
@@ -101,11 +101,13 @@ def against(session: Session, incoming: Incoming, member: Member) -> str | None:
 
 
 def _latest_story(session: Session, member: Member, arrived: Arrived) -> Story | None:
-    """The story that the member was sent last, unless a prompt came after it: ME TOO is about the latest."""
+    """The story that the member had last, sent or asked for, unless a prompt came after it: ME TOO is about the
+    latest.
+    """
     only = arrived.answers_campaign
-    since = clock.now() - (MAIL_OPEN if only else QUESTION_OPEN)
+    since = clock.now() - (MAIL_OPEN if arrived.answers_delivery or only else QUESTION_OPEN)
     statement = (
-        select(Campaign.story_id)
+        select(Campaign.story_id, Delivery.sending_at)
         .join(Delivery, Delivery.campaign_id == Campaign.id)
         .where(
             Delivery.member_id == member.id,
@@ -116,5 +118,8 @@ def _latest_story(session: Session, member: Member, arrived: Arrived) -> Story |
         .order_by(Delivery.sending_at.desc())
         .limit(1)
     )
-    story_id = session.scalar(statement.where(Delivery.campaign_id == only) if only else statement)
-    return session.get(Story, story_id) if story_id else None
+    sent = session.execute(statement.where(Delivery.campaign_id == only) if only else statement).first()
+    read = None if only else read_lately(session, [member.id]).get(member.id)
+    if read is not None and read.at > (sent.sending_at if sent else since):
+        return session.get(Story, read.story_id)
+    return session.get(Story, sent.story_id) if sent and sent.story_id else None

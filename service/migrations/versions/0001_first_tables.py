@@ -926,6 +926,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("stories_read", schema=None) as batch_op:
         batch_op.create_index("ix_stories_read_at", ["at"], unique=False)
+        batch_op.create_index("ix_stories_read_member", ["member_id", "at"], unique=False)
 
     op.create_table(
         "acts",
