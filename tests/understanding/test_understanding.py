@@ -225,9 +225,35 @@ def test_coming_back(text: str) -> None:
     assert understand(text).intent is Intent.OPT_IN
 
 
-@pytest.mark.parametrize("text", ["HELP", "ayuda", "can I talk to someone"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "HELP",
+        "ayuda",
+        "can I talk to someone",
+        "is anyone there?",
+        "are you a real person",
+        "hay alguien ahi",
+        "como funciona esto",
+    ],
+)
 def test_asking_for_help(text: str) -> None:
     assert understand(text).intent is Intent.HELP
+
+
+@pytest.mark.parametrize("text", ["Is there tea on Tuesday?", "Is there parking?", "¿Cómo hago para llegar?"])
+def test_a_question_about_something_else_is_no_call_for_help(text: str) -> None:
+    """A person answers it; the words of HELP would be no answer."""
+    assert understand(text).intent is Intent.NONE
+
+
+@pytest.mark.parametrize("text", ["hiding in the bathroom he is outside", "i hide under the bed when he comes home"])
+def test_hiding_from_somebody_is_danger(text: str) -> None:
+    assert understand(text).risk is Risk.IMMINENT
+
+
+def test_hiding_from_a_party_is_none() -> None:
+    assert understand("I hide in the kitchen at parties").risk is Risk.NONE
 
 
 @pytest.mark.parametrize(
