@@ -33,14 +33,14 @@ def _words(giving: Giving) -> Words:
             _("Tell your story"),
             _("What it was like, and what helped. Others who feel that way may read it one day."),
             _("Your story"),
-            _("You get the exact text before anything happens, and you say yes or no to it."),
+            _("You get the exact text before anything happens, and you say yes or no to it, and how you are named."),
             _("Thank you. Your story is with a volunteer now. You get the exact text before anything happens."),
         ),
         Giving.NOTE: Words(
             _("A note for somebody"),
             _("A few kind lines for somebody who is having a hard time, as you would have liked to read them."),
             _("Your note"),
-            _("A coordinator chooses who gets it. No number and no address goes with it."),
+            _("A coordinator chooses who gets it. No name, no number and no address goes with it."),
             _("Thank you. Your note is with a volunteer now."),
         ),
         Giving.STEP: Words(
@@ -61,7 +61,7 @@ def _words(giving: Giving) -> Words:
             _("Share a feeling"),
             _("Something that you feel, in a line or two. Others may answer ME TOO."),
             _("Your feeling"),
-            _("Others may be asked whether they know it. You hear how many do, if they are enough."),
+            _("Others may be asked whether they know it, without your name. You hear how many do, if they are enough."),
             _("Thank you. Your feeling is with a volunteer now."),
         ),
     }[giving]
@@ -115,5 +115,5 @@ def _page(
     return render_template(
         "public/give.html", token=token, kind=giving.value, words=_words(giving), most=KINDS[giving].longest,
         around=around, circle_options=[("", _("None of my circles")), *choices],
-        given=given, errors=errors, form=request.form, left=left,
+        given=given, errors=errors, form=request.form, left=left, others=[n for n in names() if n[0] != giving],
     )  # fmt: skip

@@ -16,6 +16,7 @@ from service.actions.giving import deciding
 from service.channels.segments import measure
 from service.errors import Conflict, Forbidden, Invalid
 from service.models.campaigns import Campaign, CampaignContent
+from service.models.content import Attribution, Story
 from service.models.gatherings import CircleStaff
 from service.models.giving import Gift, GiftState, Writing
 from service.models.members import ChannelName, Member
@@ -394,11 +395,32 @@ def test_the_week_is_switched_on_and_off_by_text_and_mail(talk: Talk) -> None:
 @ONE
 def test_a_name_goes_along_only_where_others_may_read_one(talk: Talk) -> None:
     add_member("Ana", ANA)
-    give(talk, ANA, "CHEER", "It gets easier to begin", "PASS NAME")
-    assert gift().named is False
+    for word, what in (("CHEER", "It travels without your name"), ("SHARE", "No name is shown with it")):
+        give(talk, ANA, word, "It gets easier to begin", "PASS NAME")
+        assert gift().named is False
+        assert what in talk.last.body
     give(talk, ANA, "SAID", "I'd rather not", "pass with my name")
     assert gift().named is True
+    assert "and your first name" in talk.last.body
     assert talk.text(ANA, "PASS NAME") != ["said_passed"]  # nothing is written
+    assert talk.text(ANA, "STORY") == ["story_write"]
+    talk.text(ANA, "It took me a year to go back to the choir.")
+    assert talk.text(ANA, "PASS NAME") == ["story_passed"]
+    assert "With it you choose whether your name stands there" in talk.last.body
+    with db.reading() as session:
+        told = session.scalars(select(Story)).one()
+        assert (told.attribution, told.author_name) == (Attribution.ANONYMOUS, "")
+
+
+@ONE
+def test_whoever_told_us_no_name_is_offered_none(talk: Talk) -> None:
+    add_member("", ANA)
+    assert talk.text(ANA, "STEP") == ["step_write"]
+    assert "PASS NAME" not in talk.last.body
+    talk.text(ANA, STEP)
+    assert talk.text(ANA, "PASS NAME") == ["step_passed"]
+    assert "without a name (we know none)" in talk.last.body
+    assert gift().named is False
 
 
 @ONE

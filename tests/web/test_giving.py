@@ -2,7 +2,7 @@
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from service import db
 from service.actions import member_links
@@ -42,13 +42,46 @@ def test_each_kind_is_handed_on_once_with_a_tick(client: FlaskClient) -> None:
         assert done.status_code == 200
         assert "is with a volunteer now" in done.text
         submit(client, here, {"words": words, "named": "1", "pass": "1"})  # one tap too many
+        assert ("Say my first name with it" in refused.text) is (giving in (Giving.STEP, Giving.SAID))
     assert count(Gift, Story, Writing) == [4, 1, 0]
     with db.reading() as session:
         story = session.scalars(select(Story)).one()
         assert (story.original, story.author_name, story.state) == (
-            "I went out for ten minutes, story", "Ana", StoryState.REVIEW,
+            "I went out for ten minutes, story", "", StoryState.REVIEW,
         )  # fmt: skip
-        assert all(gift.named for gift in session.scalars(select(Gift)))
+        named = {gift.kind for gift in session.scalars(select(Gift)) if gift.named}
+        assert named == {Giving.STEP, Giving.SAID}  # whatever a form sends
+
+
+@ONE
+def test_no_name_is_offered_to_those_who_told_us_none(client: FlaskClient) -> None:
+    nameless = add_member("", ANA)
+    assert "Say my first name with it" not in client.get(page_of(nameless, "step")).text
+
+
+def test_a_note_says_before_anything_is_typed_that_there_is_no_room(client: FlaskClient) -> None:
+    ana, luz = add_member("Ana", ANA), add_member("Luz", "+12025550191", locale="es-MX")
+    for member, still_read, day_from in (
+        (ana, "One of yours is still with a volunteer", "There is room for your next one from"),
+        (luz, "Una nota tuya sigue con alguien del equipo", "Hay lugar para la próxima desde el"),
+    ):
+        here = page_of(member, "note")
+        assert "<textarea" in client.get(here).text
+        submit(client, here, {"words": "It gets easier to come in", "pass": "1"})
+        waiting = client.get(here).text
+        assert still_read in waiting
+        assert "<textarea" not in waiting.split("<main")[1]
+        assert all(f"/give/{kind}" in waiting for kind in ("story", "step", "said", "feeling"))
+        # The limit was reached after the page had been opened: what is typed is kept, and stands there still.
+        late = submit(client, here, {"words": "The kettle helped me", "pass": "1"})
+        assert late.status_code == 422
+        assert "The kettle helped me" in late.text
+        assert ("PASS" if member is ana else "PASALO") in client.get(here).text
+        with db.transaction() as session:
+            session.execute(update(Gift).where(Gift.member_id == member.id).values(state=GiftState.APPROVED))
+        assert "<textarea" in client.get(here).text
+        submit(client, here, {"words": "The kettle helped me", "pass": "1"})
+        assert day_from in client.get(here).text
 
 
 @ONE

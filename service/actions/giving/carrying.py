@@ -74,16 +74,15 @@ def choose(gift_id: UUID, member_id: UUID, coordinator: Coordinator) -> None:
 
 
 def _carry(session: Session, gift: Gift, member: Member, coordinator: Coordinator) -> None:
-    author = session.get_one(Member, gift.member_id)
     campaign_id = notes.one(
         session, "note_arrives_discreet" if member.discreet else "note_arrives", "A note to somebody (automatic)",
-        member, {"giver": author.first_name if gift.named else "", "note_words": notes.GIFT},
+        member, {"note_words": notes.GIFT},
         circle=None, expires_at=clock.now() + KEEPS, gift_id=gift.id,
     )  # fmt: skip
     assert campaign_id is not None
     session.add(
         CarriedNote(
-            id=db.uuid7(), gift_id=gift.id, author_id=author.id, member_id=member.id, campaign_id=campaign_id,
+            id=db.uuid7(), gift_id=gift.id, author_id=gift.member_id, member_id=member.id, campaign_id=campaign_id,
             chosen_at=clock.now(), chosen_by=coordinator.id,
         )
     )  # fmt: skip

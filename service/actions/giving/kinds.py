@@ -33,9 +33,13 @@ class Kind:
     approved: Callable[[Session, Gift], None] | None = None
     """How it goes on once a person has said yes to it; in the transaction of that yes."""
     may_name: bool = False
-    """Whether `PASS NAME` adds its author's first name."""
+    """Whether its author's first name may go with it, by PASS NAME or by a tick on the page. A note and a feeling never
+    carry one, and how a story's author is named is chosen with the exact words.
+    """
+    room: Callable[[Session, Member], Opening] = _always
+    """Whether there is room for one more of this member now; a note has limits that protect its giver."""
     begins: Callable[[Session, Member], Opening] = _always
-    """Whether a member may begin one now, and what `<kind>_write` needs; a note has limits that protect its giver."""
+    """The same where they begin one, and what `<kind>_write` needs: CHEER is a yes to giving."""
 
     def name(self, language: str) -> str:
         """What it is called, for a member of that language."""
@@ -45,11 +49,11 @@ class Kind:
 KINDS: dict[Giving, Kind] = {
     Giving.STORY: Kind(
         frozenset(["story", "my story", "tell my story", "historia", "mi historia", "contar mi historia"]),
-        6000, told_stories.hand_over, ("story", "historia"), may_name=True,
+        6000, told_stories.hand_over, ("story", "historia"),
     ),
     Giving.NOTE: Kind(
         frozenset(["cheer", "cheer somebody", "cheer someone", "encourage", "animo", "animar", "dar animo"]),
-        300, gifts.hand_over, ("note", "nota"), begins=wishes.may_give,
+        300, gifts.hand_over, ("note", "nota"), room=wishes.room, begins=wishes.may_give,
     ),
     Giving.STEP: Kind(
         frozenset(["step", "a step", "small step", "my step", "un paso", "mi paso", "pasito", "un pasito"]),

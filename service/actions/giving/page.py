@@ -18,11 +18,12 @@ from service.actions.giving import gifts, writing
 from service.actions.giving.deciding import WEEKLY
 from service.actions.giving.gifts import Passed
 from service.actions.giving.kinds import KINDS
+from service.actions.giving.wishes import Opening
 from service.actions.leaving import existing
 from service.db import reading, transaction
 from service.errors import Invalid, NotFound
 from service.models.conversations import Conversation, Direction, Message
-from service.models.giving import Gift, GiftState, Giving
+from service.models.giving import Gift, GiftState, Giving, Writing
 from service.models.members import ChannelName, Member
 
 KEPT = (GiftState.REVIEW, GiftState.ASKED, GiftState.APPROVED)
@@ -49,6 +50,12 @@ class Around:
 
     circles: list[tuple[UUID, str]]
     mine: list[Gift]
+    may_name: bool
+    """Whether their first name may go with it."""
+    room: Opening
+    """Whether one more can be handed on now, or from when."""
+    kept: bool
+    """Whether something of this kind is written and waits for PASS."""
 
 
 def around(member_id: UUID, giving: Giving) -> Around:
@@ -63,7 +70,12 @@ def around(member_id: UUID, giving: Giving) -> Around:
         )
         found = places.of_member(session, member.id).places if giving in WEEKLY and not member.discreet else []
         circles = [(place.circle_id, place.circle.name) for place in found] if len(found) > 1 else []
-        return Around(circles, list(session.scalars(mine)))
+        open_ = session.get(Writing, member.id)
+        return Around(
+            circles, list(session.scalars(mine)), writing.may_be_named(giving, member),
+            KINDS[giving].room(session, member),
+            open_ is not None and open_.kind == giving and open_.pieces > 0 and writing.still_open(open_),
+        )  # fmt: skip
 
 
 def take_back(member_id: UUID, gift_id: UUID) -> None:
@@ -100,12 +112,13 @@ def give(
         most = KINDS[giving].longest
         if len(words) > most:
             return Given(Heard.KEPT, wrong="Please make it a little shorter.", field="words")
-        if KINDS[giving].begins(session, member).refused:
+        if KINDS[giving].room(session, member).refused:
             writing.keep_draft(session, member, channel, giving, words)
             return Given(Heard.KEPT, wrong="There is room for your next one soon. Your words are kept here.")
         if not passed:
             writing.keep_draft(session, member, channel, giving, words)
             return Given(Heard.KEPT, wrong="Nobody gets it before you tick this.", field="pass")
+        KINDS[giving].begins(session, member)
         own = {place.circle_id for place in places.of_member(session, member.id).places} if circle_id else set()
         chosen = circle_id if circle_id in own and giving in WEEKLY else None
         writing.hand_on(session, Passed(giving, member, channel, words, chosen, named), written.message)

@@ -1,4 +1,7 @@
-"""A story as a member told it by text, mail or page: kept as they wrote it, for a coordinator to edit beside it."""
+"""A story as a member told it by text, mail or page: kept as they wrote it, for a coordinator to edit beside it.
+
+How its author is named is chosen with their yes to the exact words (`hope.asking`), not before.
+"""
 
 from typing import Any
 
@@ -18,8 +21,8 @@ def hand_over(session: Session, passed: Passed) -> dict[str, Any]:
         author_id=passed.member.id,
         title="",
         language=passed.member.language,
-        attribution=Attribution.FIRST_NAME if passed.named else Attribution.ANONYMOUS,
-        author_name=passed.member.first_name if passed.named else "",
+        attribution=Attribution.ANONYMOUS,
+        author_name="",
         original=passed.words,
         body_email=passed.words,
         body_sms="",

@@ -76,6 +76,12 @@ def give(session: Session, member_id: UUID, on: bool) -> bool:
 
 def may_give(session: Session, member: Member) -> Opening:
     """CHEER: begins a note, and says once that this is a yes to giving; or says when there is room for the next."""
+    found = room(session, member)
+    return found if found.refused else Opening(facts={"first": give(session, member.id, True)})
+
+
+def room(session: Session, member: Member) -> Opening:
+    """Whether there is room for one more note of a giver, or what says from when there is. Changes nothing."""
     now = clock.now()
     lately = select(Gift.state, Gift.passed_at).where(
         Gift.member_id == member.id,
@@ -86,11 +92,12 @@ def may_give(session: Session, member: Member) -> Opening:
     found = session.execute(lately.order_by(Gift.passed_at)).all()
     waiting = [at for state, at in found if state in (GiftState.REVIEW, GiftState.ASKED)]
     week = [at for _, at in found if at > now - WEEK]
+    if len(week) >= MOST_A_WEEK:  # said first: to be read soon would make no room
+        day = times.day(week[-MOST_A_WEEK] + WEEK, member.time_zone, member.locale)
+        return Opening("note_later", {"day": day, "kept": False})
     if len(waiting) >= MOST_WAITING:
-        return Opening("note_later", {"day": ""})
-    if len(week) >= MOST_A_WEEK:
-        return Opening("note_later", {"day": times.day(week[-MOST_A_WEEK] + WEEK, member.time_zone, member.locale)})
-    return Opening(facts={"first": give(session, member.id, True)})
+        return Opening("note_later", {"day": "", "kept": False})
+    return Opening()
 
 
 def _row(session: Session, member_id: UUID) -> NoteWish:

@@ -5,6 +5,7 @@ once, and are kept as a piece all the same (`keep_quietly`): what somebody lived
 nothing that they wrote is lost. Nothing goes on before "Shall I pass this on? Reply PASS" (rule of conversation 10).
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -104,10 +105,13 @@ def _pass(session: Session, incoming: Incoming, member: Member, open_: Writing |
     """PASS: the words go before a person. Where nothing is written, "pass" may well be the answer to an invite."""
     if open_ is None or not still_open(open_):
         return None
+    room = KINDS[open_.kind].room(session, member)
+    if room.refused:
+        answer(session, incoming, room.refused, room.facts | {"kept": open_.pieces > 0})
+        return "keyword PASS, no room yet"
     if not open_.pieces:
         answer(session, incoming, f"{open_.kind}_write", KINDS[open_.kind].begins(session, member).facts)
         return "keyword PASS"
-    named = named and KINDS[open_.kind].may_name and bool(member.first_name)
     passed = Passed(open_.kind, member, incoming.arrived.channel, open_.words, named=named, by_message=True)
     told = hand_on(session, passed, incoming.message)
     forget(session, member)
@@ -116,11 +120,21 @@ def _pass(session: Session, incoming: Incoming, member: Member, open_: Writing |
 
 
 def hand_on(session: Session, passed: Passed, message: Message) -> dict[str, Any]:
-    """Hand words on to whatever becomes of their kind, so that OOPS takes them back; returns what its answer needs."""
-    told = KINDS[passed.giving].hand_over(session, passed)
+    """Hand words on to whatever becomes of their kind, so that OOPS takes them back; returns what its answer needs.
+
+    A first name goes with them only where the kind allows one; `unnamed` says that it was asked for and stays out.
+    """
+    named = passed.named and may_be_named(passed.giving, passed.member)
+    told = KINDS[passed.giving].hand_over(session, replace(passed, named=named))
+    told["unnamed"] = passed.named and not named
     facts = {"kind": str(passed.giving), "words": len(passed.words.split())}
     undo.remember(session, passed.member, message, "passed_on", facts | passed.remember)
     return told
+
+
+def may_be_named(giving: Giving, member: Member) -> bool:
+    """Whether the member's first name may go with this: their kind allows it, and we know it."""
+    return KINDS[giving].may_name and bool(member.first_name)
 
 
 def _drop(session: Session, incoming: Incoming, member: Member, open_: Writing) -> str:
