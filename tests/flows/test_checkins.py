@@ -9,7 +9,8 @@ from sqlalchemy import func, select, update
 
 from service import clock, db
 from service.actions import campaigns, leaving
-from service.actions.checkins import days, lines, making, rhythms
+from service.actions.checkins import beginning, days, lines, making, rhythms
+from service.actions.checkins.beginning import Beginning
 from service.actions.checkins.rhythms import RhythmDetails
 from service.errors import Forbidden, Invalid, NotFound
 from service.models.campaigns import Campaign, CampaignKind, CampaignState, Delivery
@@ -51,6 +52,13 @@ def details(**more: Any) -> RhythmDetails:
 def of(rhythm_id: Any) -> Rhythm:
     with db.reading() as session:
         return session.get_one(Rhythm, rhythm_id)
+
+
+def said(rhythm_id: Any) -> Beginning:
+    with db.reading() as session:
+        found = beginning.told(session, rhythm_id)
+    assert found is not None
+    return found
 
 
 def made() -> list[Campaign]:
@@ -166,6 +174,59 @@ def test_a_rhythm_is_paused_taken_up_again_and_ended(talk: Talk) -> None:
     rhythms.end(rhythm, wren)
     assert tick(talk, datetime(2026, 5, 13, 18, 1, tzinfo=NOON.tzinfo)) == []
     assert len(made()) == 1
+
+
+def test_a_rhythm_begins_today_while_its_hour_is_ahead_for_most(talk: Talk) -> None:
+    add_member("Ana", ANA)
+    wren = person()
+    today = rhythms.save(None, wren, details(days=(1,)))
+    assert said(today) == Beginning(date(2026, 5, 5), today=True, let_go=False, over_somewhere=False)
+    near = rhythms.save(None, wren, details(days=(1,), local_time="12:29"))
+    assert said(near) == Beginning(date(2026, 5, 12), today=False, let_go=True, over_somewhere=False)
+    other = rhythms.save(None, wren, details(days=(3,), local_time="9:30"))
+    assert said(other) == Beginning(date(2026, 5, 7), today=False, let_go=False, over_somewhere=False)
+    assert of(other).local_time == "09:30"
+    assert tick(talk, NOON) == []
+    assert [campaign.occurs_on for campaign in made()] == [date(2026, 5, 5)]  # there at once, to look at
+    assert tick(talk, NOON.replace(hour=18, minute=1)) == [ANA]
+    assert rhythms.save(today, wren, details(days=(1,), local_time="15:00")) == today
+    assert of(today).next_on == date(2026, 5, 12)  # it has been asked today
+
+
+@ONE
+def test_an_hour_that_is_over_for_some_and_ahead_for_most(talk: Talk) -> None:
+    add_member("Ana", ANA)
+    add_member("Cleo", None, MAIL, zone="Europe/London")
+    for name, phone in (("Ben", BEN), ("Luz", "+12025550191"), ("Eva", "+12025550187")):
+        add_member(name, phone, zone="America/Los_Angeles")
+    wren = person()
+    rhythm = rhythms.save(None, wren, details(days=(1,), local_time="11:00"))
+    assert said(rhythm) == Beginning(date(2026, 5, 5), today=True, let_go=False, over_somewhere=True)
+    assert sorted(tick(talk, NOON)) == [ANA, MAIL]  # noon in New York, 17:00 in London
+    assert len(tick(talk, NOON.replace(hour=18, minute=1))) == 3
+    circle = add_circle()
+    add_member("Mel", "+12025550188", circle=circle)
+    own = rhythms.save(None, wren, details(days=(1,), local_time="11:00", circle_id=circle.id))
+    assert of(own).next_on == date(2026, 5, 12)  # only those of the circle count
+
+
+@ONE
+def test_today_is_the_day_of_those_who_are_asked(talk: Talk) -> None:
+    """On a Tuesday at 21:00 in New York it is Wednesday by UTC."""
+    add_member("Ana", ANA)
+    wren = person()
+    with db.transaction() as session:
+        session.execute(update(Coordinator).values(time_zone="America/New_York"))
+    wren.time_zone = "America/New_York"
+    evening = datetime(2026, 5, 6, 1, tzinfo=NOON.tzinfo)
+    with clock.frozen_at(evening):
+        rhythm = rhythms.save(None, wren, details(days=(1,), local_time="22:00"))
+        assert of(rhythm).next_on == date(2026, 5, 5)
+        assert said(rhythm).today
+        rhythms.pause(rhythm, wren)
+    with clock.frozen_at(evening + timedelta(minutes=45)):
+        rhythms.resume(rhythm, wren)
+        assert of(rhythm).next_on == date(2026, 5, 12)
 
 
 @ONE

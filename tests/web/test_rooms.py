@@ -1,6 +1,7 @@
 """The coordinators' pages of tools and series, and of check-ins with a rhythm."""
 
 from datetime import date, timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -117,6 +118,7 @@ def test_a_rhythm_is_set_up_with_words_ready_and_shows_its_days(console: FlaskCl
     assert submit(console, "/console/campaigns/rhythms/new", RHYTHM).status_code == 302
     page = console.get("/console/campaigns/rhythms").text
     assert "Every week on Tuesday and Friday, 11:00" in page
+    assert "Saved. The first one comes" in page
     with clock.frozen_at((clock.now() + timedelta(days=8)).replace(hour=14)):
         making.make_due()
     made = one(Rhythm)
@@ -126,6 +128,24 @@ def test_a_rhythm_is_set_up_with_words_ready_and_shows_its_days(console: FlaskCl
     for what, word in (("pause", "paused"), ("resume", "then"), ("end", "No rhythm yet")):
         assert submit(console, where, {}, to=f"{where}/{what}").status_code == 302
         assert word in console.get("/console/campaigns/rhythms").text
+
+
+def test_the_page_says_when_the_first_one_comes(console: FlaskClient) -> None:
+    add_member("Ana", ANA)
+    every_day, where = RHYTHM | {"days": list("0123456")}, "/console/campaigns/rhythms"
+    noon = clock.now().replace(hour=16, minute=0)  # in New York and in UTC it is the same day
+    with clock.frozen_at(noon):
+        for hour, told in (
+            ("21:00", "The first one comes today, at 21:00 on each member’s own clock."),
+            ("08:00", "’s 08:00 is over for most of them, or too near."),
+        ):
+            submit(console, f"{where}/new", every_day | {"local_time": hour})
+            assert told in unescape(console.get(where).text)
+        with db.reading() as session:
+            made = session.scalars(select(Rhythm).where(Rhythm.local_time == "21:00")).one()
+        submit(console, f"{where}/{made.id}", {}, to=f"{where}/{made.id}/pause")
+        submit(console, f"{where}/{made.id}", {}, to=f"{where}/{made.id}/resume")
+        assert "It goes on. The next one comes today" in console.get(where).text
 
 
 def test_a_circle_coordinator_sets_up_their_own_circles_rhythm_only(enter: Enter) -> None:

@@ -1,17 +1,18 @@
 """Rhythms as coordinators keep them: set up, paused, taken up again, ended; each with its next days."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select, true
 from sqlalchemy.orm import Session
 
 from service import clock, db
-from service.actions import access, audit
+from service.actions import access, audit, zones
 from service.actions.campaigns import Problem, problems
-from service.actions.checkins import days, making
+from service.actions.checkins import beginning, days, making
 from service.actions.checkins.kinds import CHOSEN, KINDS
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.models.campaigns import Campaign
@@ -70,7 +71,8 @@ def _seen(coordinator: Coordinator) -> ColumnElement[bool]:
 def save(rhythm_id: UUID | None, coordinator: Coordinator, details: RhythmDetails) -> UUID:
     """Keep a rhythm; returns its id. Raises Invalid beside its field, Forbidden for a circle that is not theirs.
 
-    A change counts from the next campaign that has not been made yet.
+    It begins today if the hour is still far enough ahead (`beginning`). A change counts from the next campaign that has
+    not been made yet.
     """
     now = clock.now()
     _require_good(details)
@@ -83,17 +85,17 @@ def save(rhythm_id: UUID | None, coordinator: Coordinator, details: RhythmDetail
             rhythm = Rhythm(id=db.uuid7(), kind=details.kind, created_by=coordinator.id, created_at=now)
         if rhythm.ended_at is not None:
             raise Conflict("This rhythm has ended. Set up a new one.")
-        rhythm.name, rhythm.every, rhythm.local_time = details.name.strip(), details.every, details.local_time
+        rhythm.name, rhythm.every, rhythm.local_time = details.name.strip(), details.every, _hour(details.local_time)
         monthly = details.every == Every.MONTH
         rhythm.days = "" if monthly else ",".join(str(day) for day in sorted(set(details.days)))
         rhythm.month_day = details.month_day if monthly else None
-        rhythm.starts_on = details.starts_on or now.date()
+        rhythm.starts_on = details.starts_on or now.astimezone(zones.info(coordinator.time_zone)).date()
         rhythm.channels = ",".join(details.channels)
         rhythm.contents, rhythm.circle_id, rhythm.updated_at = list(details.contents), details.circle_id, now
         if found := _wrong(session, rhythm):
             raise Invalid(found.message, field=found.field)
         if rhythm.paused_at is None:
-            rhythm.next_on = _next(session, rhythm)
+            rhythm.next_on = beginning.next_day(session, rhythm)
         session.add(rhythm)
         session.flush()
         audit.record(session, str(coordinator.id), "rhythm.change" if rhythm_id else "rhythm.add", rhythm)
@@ -107,9 +109,15 @@ def _require_good(details: RhythmDetails) -> None:
         raise Invalid("Choose at least one day of the week.", field="days")
     if details.every == Every.MONTH and not 1 <= (details.month_day or 0) <= days.LAST_MONTH_DAY:
         raise Invalid("Choose a day from 1 to 28: every month has those.", field="month_day")
-    hours, _, minutes = details.local_time.partition(":")
-    if not (hours.isdigit() and minutes.isdigit() and int(hours) < 24 and int(minutes) < 60):
+    _hour(details.local_time)
+
+
+def _hour(typed: str) -> str:
+    """`9:30` as `09:30`. Raises Invalid."""
+    found = re.fullmatch(r"([01]?[0-9]|2[0-3]):([0-5][0-9])", typed.strip())
+    if found is None:
         raise Invalid("Type the hour like 11:00.", field="local_time")
+    return f"{int(found[1]):02d}:{found[2]}"
 
 
 def _wrong(session: Session, rhythm: Rhythm) -> Problem | None:
@@ -126,14 +134,6 @@ def _wrong(session: Session, rhythm: Rhythm) -> Problem | None:
     return found[0] if found else None
 
 
-def _next(session: Session, rhythm: Rhythm) -> date:
-    """The next day that no campaign was made for yet."""
-    last = select(Campaign.occurs_on).where(Campaign.rhythm_id == rhythm.id, Campaign.occurs_on.is_not(None))
-    made = session.scalar(last.order_by(Campaign.occurs_on.desc()).limit(1))
-    day = clock.now().date()
-    return next(days.from_day(rhythm, max(day, made + timedelta(days=1)) if made else day))
-
-
 def pause(rhythm_id: UUID, coordinator: Coordinator) -> None:
     """Make no more campaigns until it is taken up again. Raises NotFound, Conflict when it has ended."""
     with db.transaction() as session:
@@ -147,7 +147,7 @@ def resume(rhythm_id: UUID, coordinator: Coordinator) -> None:
     with db.transaction() as session:
         rhythm = _open(session, coordinator, rhythm_id)
         rhythm.paused_at, rhythm.paused_reason = None, ""
-        rhythm.next_on = _next(session, rhythm)
+        rhythm.next_on = beginning.next_day(session, rhythm)
         audit.record(session, str(coordinator.id), "rhythm.resume", rhythm)
 
 

@@ -16,6 +16,7 @@ from wtforms.validators import Optional as Maybe
 from service import clock, config, db
 from service.actions import access, campaigns
 from service.actions.campaigns import choosing
+from service.actions.checkins import beginning
 from service.actions.checkins import rhythms as actions
 from service.actions.checkins.kinds import KINDS
 from service.actions.checkins.rhythms import RhythmDetails
@@ -25,6 +26,8 @@ from service.models.members import ChannelName
 from service.web import languages
 from service.web.auth import me, signed_in
 from service.web.forms import HearthForm, put_error
+from service.web.times import day as day_words
+from service.web.times import viewer_zone
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 EVERY = [
@@ -88,7 +91,13 @@ def listed() -> ResponseReturnValue:
     with db.reading() as session:
         rows = actions.listed(session, me())
     return render_template(
-        "console/campaigns/rhythms.html", rows=rows, said=said, short=_short, words=WORDS, kinds=list(KINDS)
+        "console/campaigns/rhythms.html",
+        rows=rows,
+        said=said,
+        short=_short,
+        words=WORDS,
+        kinds=list(KINDS),
+        today=_today(),
     )
 
 
@@ -111,12 +120,16 @@ def said(rhythm: Rhythm) -> str:
 def new() -> ResponseReturnValue:
     """Set one up."""
     kind = _kind(request.args.get("kind", ""))
-    usual: dict[str, Any] = {"name": WORDS[kind].name, "local_time": "11:00", "starts_on": clock.now().date()}
+    usual: dict[str, Any] = {"name": WORDS[kind].name, "local_time": "11:00", "starts_on": _today()}
     for channel, language in PLACES:
         subject, body = campaigns.starter(KINDS[kind].campaign, channel, language)
         usual |= {f"{channel}_{language}_subject": subject, f"{channel}_{language}_body": body}
     channels = list(config.current().enabled_channels)
     return _form(None, kind, RhythmForm(data=None if request.method == "POST" else usual), ["1"], channels)
+
+
+def _today() -> date:
+    return clock.now().astimezone(viewer_zone()).date()
 
 
 def _kind(typed: str) -> RhythmKind:
@@ -143,12 +156,28 @@ def act(rhythm_id: UUID, what: str) -> ResponseReturnValue:
     acts = {"pause": actions.pause, "resume": actions.resume, "end": actions.end}
     done = {
         "pause": "It rests. What is on its way already goes on; pause that on its own page.",
-        "resume": "It goes on, from its next day.",
+        "resume": "It goes on.",
         "end": "Ended. What was answered stays with the members.",
     }
     acts[what](rhythm_id, me())
-    flash(done[what], "good")
+    flash(f"{done[what]} {_next_words(rhythm_id, 'next')}" if what == "resume" else done[what], "good")
     return redirect(url_for("campaigns.rhythms"))
+
+
+def _next_words(rhythm_id: UUID, which: str) -> str:
+    """When the first one comes, or the next, and why that is not today."""
+    with db.reading() as session:
+        found = beginning.told(session, rhythm_id)
+        hour = actions.get(session, me(), rhythm_id).local_time
+    if found is None:
+        return "It rests until you take it up again."
+    when = "today" if found.today else f"on {day_words(found.day)}"
+    words = f"The {which} one comes {when}, at {hour} on each member’s own clock."
+    if found.let_go:
+        return f"{words} Today’s {hour} is over for most of them, or too near."
+    if found.over_somewhere:
+        return f"{words} Where {hour} is over already, it leaves as soon as it may."
+    return words
 
 
 def _form(
@@ -163,14 +192,14 @@ def _form(
         days, channels = request.form.getlist("days"), request.form.getlist("channels")
     if form.validate_on_submit():
         try:
-            actions.save(found.id if found else None, me(), _details(form, kind, days, channels))
+            saved = actions.save(found.id if found else None, me(), _details(form, kind, days, channels))
         except DomainError as error:
             if error.field in ("days", "channels"):
                 errors[error.field] = error.message
             else:
                 put_error(form, error)
         else:
-            flash("Saved. The days to come are below; each becomes a campaign a few hours before.", "good")
+            flash(f"Saved. {_next_words(saved, 'next' if found else 'first')}", "good")
             return redirect(url_for("campaigns.rhythms"))
     page = render_template(
         "console/campaigns/edit_rhythm.html", form=form, rhythm=found, words=WORDS[kind], days=days,
