@@ -33,11 +33,11 @@ class CampaignKind(StrEnum):
     INVITE = "invite"
     TOOL = "tool"
     ANNOUNCEMENT = "announcement"
-    PROMPT = "prompt"  # made by a rhythm only
+    PROMPT = "prompt"  # "you too?": the next of its line by a rhythm, or any of it at once
 
 
 COMPOSED = tuple(kind for kind in CampaignKind if kind != CampaignKind.PROMPT)
-"""The kinds that somebody writes and sends; a prompt is chosen by its rhythm."""
+"""The kinds that are made of words alone, as the command line sends them; a prompt is chosen from its line."""
 
 
 class CampaignState(StrEnum):

@@ -15,7 +15,7 @@ from sqlalchemy.orm import selectinload
 from service import db
 from service.actions import api_keys, campaigns, contacts, imports, leaving
 from service.errors import Invalid, NotFound, NotSignedIn
-from service.models.campaigns import Schedule
+from service.models.campaigns import CampaignKind, Schedule
 from service.models.gatherings import Circle
 from service.models.members import Member
 from service.web import api_models as m
@@ -161,6 +161,8 @@ def list_circles() -> Response:
 def add_campaign(body: m.NewCampaign) -> Response:
     """Keep a draft."""
     contents = tuple(campaigns.ContentDraft(c.channel, c.language, c.body, c.subject) for c in body.contents)
+    if body.kind == CampaignKind.PROMPT:
+        raise Invalid("A prompt is asked from the console, or by its rhythm.", field="kind")
     draft = campaigns.Draft(
         name=body.name, kind=body.kind, channels=tuple(dict.fromkeys(c.channel for c in contents)), contents=contents,
         topic=body.topic, circle_id=body.circle_id, session_id=body.session_id, story_id=body.story_id,

@@ -1,5 +1,6 @@
 """ME TOO told as stories: to a story and to a "you too?", by text, by mail and on a page; and what both sides hear."""
 
+import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -296,6 +297,115 @@ def test_a_shared_feeling_is_asked_once_and_the_result_comes_back(talk: Talk) ->
         raw = str(session.connection().exec_driver_sql("SELECT body FROM campaign_contents").all())
     assert "dread" not in raw  # members' words are kept encrypted, in one place
     assert {author.id, carol.id, ana.id} & {row.member_id for row in every(Resonance)} == {ana.id, carol.id}
+
+
+def own(words_en: str = FEELING, words_es: str | None = None) -> Prompt:
+    with db.transaction() as session:
+        made = Prompt(words_en=words_en, words_es=words_es, created_at=NOON)
+        session.add(made)
+    return made
+
+
+def at_once(prompt: Prompt, **more: Any) -> UUID:
+    """The draft of a campaign that asks it, in the words that a new one begins with."""
+    contents = []
+    for channel in (SMS, EMAIL):
+        for language in ("en", "es"):
+            subject, body = campaigns.starter(CampaignKind.PROMPT, channel, language)
+            contents.append(campaigns.ContentDraft(channel, language, body, subject))
+    values: dict[str, Any] = {
+        "name": "You too?", "kind": CampaignKind.PROMPT, "channels": (SMS, EMAIL), "contents": tuple(contents),
+        "prompt_id": prompt.id, "languages": prompt.languages if len(prompt.languages) == 1 else (),
+    }  # fmt: skip
+    return campaigns.create(campaigns.Draft(**values | more))
+
+
+def wrong(campaign_id: UUID) -> list[str]:
+    with db.reading() as session:
+        return [p.field for p in campaigns.problems(session, campaigns.get(session, campaign_id))]
+
+
+def test_a_coordinator_asks_one_at_once_and_the_result_comes_back(talk: Talk) -> None:
+    author = add_member("Author", BEN)
+    add_member("Ana", ANA)
+    add_member("Luz", "+12025550190", locale="es")
+    share(author)
+    later_one = own("I say yes and mean no")
+    weekly()
+    telling.run()
+    with db.reading() as session:
+        line = prompts.ready(session)
+        feeling = next(prompt for prompt in line if prompt.gift_id)
+    draft = at_once(feeling)
+    with db.reading() as session:
+        assert [p.id for p in prompts.ready(session)] == [p.id for p in line]  # a draft has asked nobody
+        assert prompts.draft_of(session, feeling.id) == draft
+        assert campaigns.reach(session, campaigns.get(session, draft)).people == 1  # not the author, nor in Spanish
+    campaigns.start(draft, override=True)
+    assert tick(talk, NOON) == [ANA]
+    assert talk.text(ANA, "me too") == ["me_too_noted"]
+    felt(feeling, many(9))
+    again = at_once(feeling)
+    assert wrong(again) == ["prompt_id"]
+    with pytest.raises(Invalid, match="asked already"):
+        campaigns.start(again)
+    assert {ANA, BEN} <= set(tick(talk, FIRST))  # the next of the line by the rhythm, and news for the author
+    with db.reading() as session:
+        asked = session.scalars(select(Campaign.prompt_id).where(Campaign.frozen_at.is_not(None))).all()
+    assert [i for i in asked if i] == [feeling.id, later_one.id]
+    told = tick(talk, NOON + timedelta(days=4, hours=1))
+    assert ANA in told
+    assert [out.to for out in talk.left if "or more of us" in out.body].count(ANA) == 1
+
+
+@ONE
+def test_what_keeps_a_prompt_from_being_asked_is_said_beside_its_field(talk: Talk) -> None:
+    author, wren = add_member("Author", BEN), person()
+    add_member("Ana", ANA)
+    english, both = own(), own("I say yes and mean no", "Digo que sí y quiero decir que no")
+    assert wrong(at_once(english)) == wrong(at_once(both)) == []
+    assert wrong(at_once(english, languages=())) == ["audience"]
+    assert wrong(at_once(english, languages=("es",))) == ["audience"]
+    assert wrong(at_once(english, prompt_id=None)) == ["prompt_id"]
+    silent = (campaigns.ContentDraft(SMS, "en", "Me too?"),)
+    assert wrong(at_once(english, contents=silent, channels=(SMS,))) == ["sms_en_body"]
+    prompts.retire(english.id, wren)
+    assert wrong(at_once(english)) == ["prompt_id"]
+    share(author)
+    telling.run()
+    feeling = next(prompt for prompt in every(Prompt) if prompt.gift_id)
+    draft = at_once(feeling)
+    assert wrong(draft) == []
+    with db.transaction() as session:
+        session.execute(update(Member).where(Member.id == author.id).values(held_at=NOON))
+    assert wrong(draft) == ["prompt_id"]
+    called_off = at_once(both)
+    campaigns.start(called_off)
+    assert wrong(at_once(both)) == ["prompt_id"]
+    campaigns.cancel(called_off)
+    assert wrong(at_once(both)) == []  # it has reached nobody
+    assert tick(talk, NOON + timedelta(days=4, hours=1)) == []
+    assert all(prompt.result_at is None for prompt in every(Prompt))  # nor is there a result
+
+
+def test_two_who_ask_the_same_at_one_moment_ask_it_once(talk: Talk) -> None:
+    add_member("Ana", ANA)
+    drafts = [at_once(prompt) for prompt in [own()] for _ in range(3)]
+    refused: list[str] = []
+
+    def begin(draft: UUID) -> None:
+        try:
+            campaigns.start(draft)
+        except Invalid as error:
+            refused.append(error.message)
+
+    together = [threading.Thread(target=begin, args=(draft,)) for draft in drafts]
+    for each in together:
+        each.start()
+    for each in together:
+        each.join()
+    assert len(refused) == 2
+    assert all("asked already" in words for words in refused)
 
 
 @ONE

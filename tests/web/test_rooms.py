@@ -171,6 +171,47 @@ def test_an_ended_rhythms_campaigns_stay(console: FlaskClient) -> None:
     assert "How are you?" in console.get("/console/campaigns/").text
 
 
+def test_a_prompt_is_asked_at_once_and_looked_at_before_it_leaves(enter: Enter) -> None:
+    add_member("Ana", ANA)
+    console = enter("coordinator")
+    where = "/console/campaigns/prompts"
+    submit(console, f"{where}/new", {"words_en": "I dread the week", "words_es": ""})
+    submit(console, f"{where}/new", {"words_en": "I say yes and mean no", "words_es": "Digo que sí, y no es así"})
+    with db.reading() as session:
+        first, second = session.scalars(select(Prompt).order_by(Prompt.position))
+    begun = submit(console, where, {}, to=f"{where}/{first.id}/ask")
+    draft = one(Campaign)
+    edit = begun.headers["Location"]
+    assert edit == f"/console/campaigns/{draft.id}/edit"
+    assert (draft.prompt_id, draft.audience["languages"], draft.name) == (first.id, ["en"], "You too?")
+    page = console.get(edit).text
+    assert "“I dread the week” (English, from us)" in unescape(page)
+    assert "hope stories" in page
+    assert "Its draft" in console.get(where).text
+    assert submit(console, edit, {}, to=f"{where}/{first.id}/ask").headers["Location"] == edit  # no second draft
+    typed = {
+        "name": "You too?", "prompt_id": str(second.id), "was": str(first.id), "audience": "en", "channels": ["sms"],
+        "sms_en_body": "{{ prompt_body }}", "kind": "prompt",
+    }  # fmt: skip
+    assert submit(console, edit, typed | {"go": "review"}).status_code == 302
+    assert one(Campaign).audience["languages"] == []  # the other one has words in both
+    review = unescape(console.get(f"/console/campaigns/{draft.id}/review").text)
+    assert "I say yes and mean no" in review
+    assert "Send to 1 person" in review
+    sent = submit(console, f"/console/campaigns/{draft.id}/review", {"when": "now"})
+    assert sent.status_code == 302
+    assert "“I say yes and mean no”" in unescape(console.get(sent.headers["Location"]).text)
+    line, asked = console.get(where).text.split("Asked, or retired")
+    assert "I say yes and mean no" in asked
+    assert "I say yes and mean no" not in line
+    own = enter("circle_coordinator", email="olu@example.org")
+    desk.give_circle(desk.coordinator("olu@example.org"), add_circle())
+    assert submit(own, "/console/you", {}, to=f"{where}/{first.id}/ask").status_code == 403
+    assert "You too?" not in own.get("/console/campaigns/new").text
+    assert submit(own, "/console/campaigns/new", {"kind": "prompt"}).status_code == 403
+    assert "You too?" in console.get("/console/campaigns/new").text
+
+
 def test_prompts_are_written_ordered_and_retired(enter: Enter) -> None:
     console = enter("coordinator")
     where = "/console/campaigns/prompts"

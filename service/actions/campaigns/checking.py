@@ -11,10 +11,11 @@ from service.actions import tools
 from service.actions.campaigns.compose import Problem, field_name
 from service.actions.campaigns.trying import example, introduced, reader_of, recipients, rendered_for
 from service.actions.delivery import writing
+from service.actions.resonance import prompts
 from service.channels import render
 from service.errors import Invalid
 from service.models.campaigns import Campaign, CampaignContent, CampaignKind
-from service.models.content import Story, StoryState, Tool
+from service.models.content import Prompt, Story, StoryState, Tool
 from service.models.gatherings import GroupSession, SessionState
 from service.models.members import ChannelName, Member
 
@@ -47,13 +48,14 @@ _LABELS = {
     "circle_id": "circle",
     "gift_id": "note",
 }
+_LANGUAGES = {"en": "English", "es": "Spanish"}
 _BY = {ChannelName.SMS: "text", ChannelName.EMAIL: "email"}
 
 
 def problems(session: Session, campaign: Campaign) -> list[Problem]:
     """Everything that must be mended before this campaign can be sent; empty when it can be."""
     found = _channels(campaign) + _audience(campaign) + _story(session, campaign)
-    found += _tool(session, campaign) + _session(session, campaign)
+    found += _tool(session, campaign) + _session(session, campaign) + _prompt(session, campaign)
     for content in sorted(campaign.contents, key=lambda c: (c.channel, c.language)):
         if content.channel in campaign.channel_names:
             found += _content(session, campaign, content)
@@ -103,6 +105,30 @@ def _tool(session: Session, campaign: Campaign) -> list[Problem]:
     if tools.is_over(session.get(Tool, campaign.tool_id)):
         return [Problem("tool_id", "This tool is past its review date. Have it reviewed, or choose another.")]
     return []
+
+
+def _prompt(session: Session, campaign: Campaign) -> list[Problem]:
+    """A prompt is asked once, while its author is at ease, and of nobody whose language it has no words in."""
+    if campaign.kind != CampaignKind.PROMPT:
+        return []
+    found = [
+        Problem(field_name(content), "These words do not say what is asked: {{ prompt_body }} stands for it.")
+        for content in campaign.contents
+        if content.channel in campaign.channel_names
+        and not render.check(content.body)
+        and "prompt_body" not in writing.fields_of(content.body)
+    ]
+    prompt = session.get(Prompt, campaign.prompt_id) if campaign.prompt_id else None
+    if prompt is None:
+        return found
+    if reason := prompts.not_now(session, prompt, besides=campaign.id):
+        found.append(Problem("prompt_id", reason))
+    chosen = campaign.audience.get("languages") or list(_LANGUAGES)
+    if missing := [_LANGUAGES[code] for code in chosen if code in _LANGUAGES and code not in prompt.languages]:
+        other = missing[0]
+        words = f"It has no words in {other}. Choose only those who read the other, or say it in {other} first."
+        found.append(Problem("audience", words))
+    return found
 
 
 def _session(session: Session, campaign: Campaign) -> list[Problem]:

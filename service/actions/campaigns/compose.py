@@ -10,8 +10,8 @@ from service import clock, config, db
 from service.actions import audience as audiences
 from service.actions import audit
 from service.errors import Conflict, Invalid, NotFound
-from service.models.campaigns import COMPOSED, Campaign, CampaignContent, CampaignKind, CampaignState
-from service.models.content import Story, Tool
+from service.models.campaigns import Campaign, CampaignContent, CampaignKind, CampaignState
+from service.models.content import Prompt, Story, Tool
 from service.models.gatherings import Circle, GroupSession
 from service.models.members import ChannelName, Topic
 
@@ -39,6 +39,7 @@ class Draft:
     session_id: UUID | None = None
     story_id: UUID | None = None
     tool_id: UUID | None = None
+    prompt_id: UUID | None = None
     languages: tuple[str, ...] = ()
     member_ids: tuple[UUID, ...] = field(default=())
 
@@ -97,14 +98,12 @@ def update(campaign_id: UUID, draft: Draft, *, actor: str = "system", noted: boo
 
 
 def _apply(campaign: Campaign, draft: Draft) -> None:
-    if draft.kind not in COMPOSED:
-        raise Invalid("A prompt is sent by its rhythm. Set one up under Campaigns, Rhythms.", field="kind")
     campaign.name = draft.name.strip()[:120] or draft.kind.title()
     campaign.kind = draft.kind
     campaign.topic = audiences.TOPIC_OF[draft.kind] or draft.topic or (Topic.CIRCLE if draft.circle_id else None)
     campaign.channels = ",".join(draft.channels)
     campaign.circle_id, campaign.session_id = draft.circle_id, draft.session_id
-    campaign.story_id, campaign.tool_id = draft.story_id, draft.tool_id
+    campaign.story_id, campaign.tool_id, campaign.prompt_id = draft.story_id, draft.tool_id, draft.prompt_id
     campaign.audience = {"languages": list(draft.languages), "member_ids": [str(i) for i in draft.member_ids]}
     kept = {(c.channel, c.language): c for c in campaign.contents}
     campaign.contents = []
@@ -125,6 +124,7 @@ def _require_known(session: Session, draft: Draft) -> None:
         ("session_id", GroupSession, draft.session_id),
         ("story_id", Story, draft.story_id),
         ("tool_id", Tool, draft.tool_id),
+        ("prompt_id", Prompt, draft.prompt_id),
     )
     for name, model, id_ in named:
         if id_ is not None and session.get(model, id_) is None:
@@ -135,7 +135,7 @@ def _require_known(session: Session, draft: Draft) -> None:
 
 
 def copy(campaign_id: UUID, *, coordinator_id: UUID | None = None, actor: str = "system") -> UUID:
-    """A new draft with the same words and audience; returns its id."""
+    """A new draft with the same words and audience; returns its id. A prompt is asked once: the copy has none yet."""
     now = clock.now()
     with db.transaction() as session:
         old = get(session, campaign_id)

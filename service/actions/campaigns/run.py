@@ -13,6 +13,7 @@ from service.actions import audit, zones
 from service.actions.campaigns.checking import problems
 from service.actions.campaigns.compose import Draft, add, get
 from service.actions.delivery.results import breathe
+from service.actions.resonance import prompts
 from service.errors import Conflict, Invalid
 from service.models.campaigns import Campaign, CampaignKind, CampaignState, Delivery, DeliveryState, Schedule
 from service.models.gatherings import GroupSession
@@ -71,6 +72,8 @@ def _start(
     *, override: bool, actor: str,
 ) -> None:  # fmt: skip
     now = clock.now()
+    if campaign.prompt_id is not None:
+        prompts.hold(session, campaign.prompt_id)
     if found := problems(session, campaign):
         raise Invalid(found[0].message if len(found) == 1 else "\n".join(p.message for p in found))
     campaign.schedule, campaign.local_time, campaign.override = schedule, local, override

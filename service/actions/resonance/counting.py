@@ -90,7 +90,7 @@ def within(session: Session, thing: Thing, number: int) -> int:
     carried = Campaign.story_id == thing.id if isinstance(thing, Story) else Campaign.prompt_id == thing.id
     rows = session.execute(
         select(Campaign.circle_id, Campaign.audience_size).where(
-            carried, Campaign.kind.in_(ASKING), Campaign.frozen_at.is_not(None)
+            carried, Campaign.kind.in_(ASKING), Campaign.frozen_at.is_not(None), Campaign.started_at.is_not(None)
         )
     ).all()
     if not rows or any(circle_id is None for circle_id, _ in rows):

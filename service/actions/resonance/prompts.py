@@ -1,4 +1,6 @@
-"""Prompts, "you too?": approved feelings and coordinators' own words, asked one after the other by a rhythm."""
+"""Prompts, "you too?": approved feelings and coordinators' own words. Each is asked once: the next of the line by a
+rhythm, any of them at once by a coordinator's campaign.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,6 +42,8 @@ class Row:
     prompt: Prompt
     standing: Standing
     sent: Campaign | None
+    draft: UUID | None = None
+    """A draft of a campaign that would ask it."""
 
     @property
     def of_member(self) -> bool:
@@ -54,13 +58,13 @@ def usable() -> ColumnElement[bool]:
 
 
 def _sent() -> ColumnElement[bool]:
-    """SQL: whether a campaign has asked it. One that was called off before it began has not."""
+    """SQL: whether a campaign has asked it. A draft has not, nor one that was called off before it began."""
     return exists().where(Campaign.prompt_id == Prompt.id, _asking())
 
 
 def _asking() -> ColumnElement[bool]:
-    begun = or_(Campaign.state != CampaignState.CANCELLED, Campaign.frozen_at.is_not(None))
-    return and_(Campaign.kind == CampaignKind.PROMPT, begun)
+    on_its_way = Campaign.state.not_in([CampaignState.DRAFT, CampaignState.CANCELLED])
+    return and_(Campaign.kind == CampaignKind.PROMPT, or_(on_its_way, Campaign.started_at.is_not(None)))
 
 
 def choose(session: Session, rhythm: Rhythm, campaign: Campaign) -> bool:
@@ -68,13 +72,42 @@ def choose(session: Session, rhythm: Rhythm, campaign: Campaign) -> bool:
 
     Members of a language that it has no words in are not asked.
     """
+    for found in ready(session):
+        hold(session, found.id)
+        if not not_now(session, found, besides=campaign.id):  # else a coordinator was quicker
+            campaign.prompt_id = found.id
+            campaign.audience = {"languages": list(found.languages)} if len(found.languages) == 1 else {}
+            return True
+    return False
+
+
+def ready(session: Session) -> list[Prompt]:
+    """Those that may be asked now, the next first."""
     waiting = select(Prompt).where(usable(), ~_sent()).order_by(Prompt.position, Prompt.id)
-    found = session.scalar(waiting.limit(1))
-    if found is None:
-        return False
-    campaign.prompt_id = found.id
-    campaign.audience = {"languages": list(found.languages)} if len(found.languages) == 1 else {}
-    return True
+    return list(session.scalars(waiting.limit(SHOWN)))
+
+
+def hold(session: Session, prompt_id: UUID) -> None:
+    """Hold a prompt for this transaction: two campaigns that would ask it at one moment come one after the other."""
+    session.execute(select(Prompt.id).where(Prompt.id == prompt_id).with_for_update())
+
+
+def not_now(session: Session, prompt: Prompt, *, besides: UUID) -> str:
+    """Why a campaign (`besides`) may not ask this prompt, with what to do; empty where it may."""
+    if prompt.retired_at is not None:
+        return "This was retired, so nobody is asked it. Choose another one."
+    other = select(Campaign.id).where(Campaign.prompt_id == prompt.id, Campaign.id != besides, _asking())
+    if session.scalar(other.limit(1)) is not None:
+        return "This has been asked already, and each is asked once. Choose another one."
+    if session.scalar(select(Prompt.id).where(Prompt.id == prompt.id, usable())) is None:
+        return "It rests: its author is under a safety flag, or not here any more. Choose another one."
+    return ""
+
+
+def draft_of(session: Session, prompt_id: UUID) -> UUID | None:
+    """The newest draft of a campaign that would ask it."""
+    drafts = select(Campaign.id).where(Campaign.prompt_id == prompt_id, Campaign.state == CampaignState.DRAFT)
+    return session.scalar(drafts.order_by(Campaign.id.desc()).limit(1))
 
 
 def adopt(session: Session) -> int:
@@ -206,7 +239,7 @@ def listed(session: Session) -> tuple[list[Row], list[Row]]:
     """(those that wait, in their order; those that were asked or retired, newest first)."""
     free = set(session.scalars(select(Prompt.id).where(usable(), ~_sent())))
     line = [
-        Row(prompt, Standing.WAITS if prompt.id in free else Standing.RESTS, None)
+        Row(prompt, Standing.WAITS if prompt.id in free else Standing.RESTS, None, draft_of(session, prompt.id))
         for prompt in session.scalars(_waiting().limit(SHOWN))
     ]
     past = session.scalars(

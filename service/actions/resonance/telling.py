@@ -6,7 +6,7 @@ and flags hold.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -83,6 +83,11 @@ def _tell_author(model: type[Story] | type[Prompt], thing_id: UUID) -> bool:
         return True
 
 
+def result_from(campaign: Campaign) -> datetime | None:
+    """From when those who answer the campaign's prompt hear how many they were; None before it has begun."""
+    return campaign.frozen_at + RESULT_AFTER if campaign.started_at and campaign.frozen_at else None
+
+
 def tell_results() -> int:
     """Tell those who answered a prompt, some days later, how many they were; to how many."""
     now = clock.now()
@@ -93,6 +98,7 @@ def tell_results() -> int:
             .where(
                 Prompt.result_at.is_(None),
                 prompts.usable(),
+                Campaign.started_at.is_not(None),  # not called off before anybody was asked
                 Campaign.frozen_at.between(now - RESULT_UNTIL, now - RESULT_AFTER),
             )
         ).all()

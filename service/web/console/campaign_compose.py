@@ -32,7 +32,7 @@ PALETTES: dict[CampaignKind, tuple[str, ...]] = {
     ),
     CampaignKind.TOOL: ("tool_body", "tool_title"),
     CampaignKind.ANNOUNCEMENT: (),
-    CampaignKind.PROMPT: ("prompt_body",),
+    CampaignKind.PROMPT: ("prompt_body", "me_too_url"),
 }  # fmt: skip
 """The merge fields that a kind has of its own; the others fit everywhere."""
 ANYWHERE = ("first_name", "circle_name", "org_name", "coordinator_name", "preferences_url", "unsubscribe_url")
@@ -41,7 +41,7 @@ ANYWHERE = ("first_name", "circle_name", "org_name", "coordinator_name", "prefer
 @signed_in
 def new() -> ResponseReturnValue:
     """Choose what kind of thing to send."""
-    return render_template("console/campaigns/new.html", kinds=words.COMPOSED)
+    return render_template("console/campaigns/new.html", kinds=campaign_form.kinds_for(me()))
 
 
 @signed_in
@@ -150,6 +150,7 @@ def _keep(campaign_id: UUID, form: CampaignForm, *, plain: str = "", noted: bool
 
 def _within_reach(session: Session, coordinator: Coordinator, draft: campaigns.Draft) -> None:
     """A circle coordinator sends to their own circles, about their own sessions. Raises Invalid beside the field."""
+    campaign_form.require_may_compose(coordinator, draft.kind)
     meeting = session.get(GroupSession, draft.session_id) if draft.session_id else None
     for field, circle_id in (("circle_id", draft.circle_id), ("session_id", meeting.circle_id if meeting else None)):
         if field == "session_id" and meeting is None:
@@ -169,7 +170,7 @@ def _send_test(campaign_id: UUID) -> None:
 def _page(session: Session, campaign: Campaign, form: CampaignForm) -> str:
     campaign_form.offer(form, session, me(), campaign)
     return render_template(
-        "console/campaigns/edit.html", campaign=campaign, form=form, kinds=words.COMPOSED, words=words,
+        "console/campaigns/edit.html", campaign=campaign, form=form, kinds=campaign_form.kinds_for(me()), words=words,
         palette=[(name, FIELDS[name]) for name in (*PALETTES[campaign.kind], *ANYWHERE)],
         channels_here=config.current().enabled_channels, phone=bool(me().phone),
         **_live(session, campaign, form),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from textwrap import shorten
 from typing import Any
 from uuid import UUID
 
@@ -15,9 +16,10 @@ from service.actions import access, campaigns
 from service.actions import audience as audiences
 from service.actions.campaigns import choosing
 from service.actions.campaigns.choosing import Pick
+from service.actions.resonance import prompts
 from service.errors import Forbidden
 from service.models.campaigns import Campaign, CampaignKind
-from service.models.content import Story, Tool
+from service.models.content import Prompt, Story, Tool
 from service.models.gatherings import Circle, GroupSession
 from service.models.members import ChannelName, Topic
 from service.models.staff import Coordinator
@@ -28,6 +30,8 @@ from service.web.times import local
 LANGUAGES = tuple(words.LANGUAGES)
 CONTENTS: tuple[tuple[ChannelName, str], ...] = tuple((c, language) for c in ChannelName for language in LANGUAGES)
 SHORT_BODY, LONG_BODY = 4_000, 100_000
+PROMPT_LABEL = 90
+"""Letters of a prompt in its picker."""
 
 
 class CampaignForm(HearthForm):
@@ -39,6 +43,7 @@ class CampaignForm(HearthForm):
     kind = RadioField("Kind", choices=[(k.value, k.value) for k in CampaignKind], validate_choice=False)
     story_id = SelectField("Story", validate_choice=False)
     tool_id = SelectField("Tool", validate_choice=False)
+    prompt_id = SelectField("What is asked", validate_choice=False)
     session_id = SelectField("Session", validate_choice=False)
     topic = SelectField(
         "About",
@@ -69,6 +74,7 @@ class Choices:
 
     stories: list[Pick]
     tools: list[Pick]
+    prompts: list[Prompt]
     sessions: list[tuple[GroupSession, Circle]]
     circles: list[Circle]
 
@@ -79,6 +85,7 @@ def load_choices(session: Session, coordinator: Coordinator, campaign: Campaign)
     return Choices(
         stories=choosing.stories(session, audiences.of_campaign(campaign)) if story else [],
         tools=choosing.tools(session) if campaign.kind == CampaignKind.TOOL else [],
+        prompts=prompts.ready(session) if campaign.kind == CampaignKind.PROMPT else [],
         sessions=choosing.sessions(session, coordinator) if campaign.kind == CampaignKind.INVITE else [],
         circles=choosing.circles(session, coordinator),
     )
@@ -91,10 +98,13 @@ def offer(form: CampaignForm, session: Session, coordinator: Coordinator, campai
     tools = [(str(p.id), f"{p.title} ({words.LANGUAGES.get(p.language, p.language)})") for p in found.tools]
     meetings = [(str(s.id), f"{local(s.starts_at)} · {s.title or c.name}") for s, c in found.sessions]
     circles = [(str(c.id), c.name) for c in found.circles]
+    asked = [(str(p.id), _prompt_label(p)) for p in found.prompts]
+    prompt = _chosen(session, Prompt, campaign.prompt_id)
     story, tool = _chosen(session, Story, campaign.story_id), _chosen(session, Tool, campaign.tool_id)
     meeting, circle = _chosen(session, GroupSession, campaign.session_id), _chosen(session, Circle, campaign.circle_id)
     form.story_id.choices = [("", "Choose a story"), *_with(stories, story, story and story.title)]
     form.tool_id.choices = [("", "Choose a tool"), *_with(tools, tool, tool and tool.title)]
+    form.prompt_id.choices = [("", "Choose one"), *_with(asked, prompt, prompt and _prompt_label(prompt))]
     form.session_id.choices = [
         ("", "Choose a session"),
         *_with(meetings, meeting, meeting and local(meeting.starts_at)),
@@ -107,6 +117,14 @@ def _story_label(pick: Pick) -> str:
     about = f", about {pick.about}" if pick.about else ""
     language = words.LANGUAGES.get(pick.language, pick.language)
     return f"{pick.title}{about} ({language}; {words.count(pick.people or 0, 'person', 'people')} may still get it)"
+
+
+def _prompt_label(prompt: Prompt) -> str:
+    said = prompt.words("en") or prompt.words("es") or ""
+    languages = " and ".join(words.LANGUAGES[language] for language in prompt.languages)
+    return (
+        f"“{shorten(said, PROMPT_LABEL, placeholder='…')}” ({languages}, from {'a member' if prompt.gift_id else 'us'})"
+    )
 
 
 def _chosen(session: Session, model: Any, chosen: UUID | None) -> Any:
@@ -129,6 +147,7 @@ def filled(campaign: Campaign) -> CampaignForm:
             "kind": campaign.kind.value,
             "story_id": str(campaign.story_id or ""),
             "tool_id": str(campaign.tool_id or ""),
+            "prompt_id": str(campaign.prompt_id or ""),
             "session_id": str(campaign.session_id or ""),
             "circle_id": str(campaign.circle_id or ""),
             "topic": campaign.topic.value if campaign.topic else "",
@@ -164,6 +183,7 @@ def draft_of(form: CampaignForm, campaign: Campaign, session: Session, *, turn: 
         session_id=_uuid(form.session_id.data) if kind == CampaignKind.INVITE else None,
         story_id=_uuid(form.story_id.data) if kind == CampaignKind.STORY else None,
         tool_id=_uuid(form.tool_id.data) if kind == CampaignKind.TOOL else None,
+        prompt_id=_uuid(form.prompt_id.data) if kind == CampaignKind.PROMPT else None,
         languages=(form.audience.data,) if form.audience.data in LANGUAGES else (),
         member_ids=tuple(UUID(i) for i in campaign.audience.get("member_ids", ())),
     )
@@ -171,7 +191,7 @@ def draft_of(form: CampaignForm, campaign: Campaign, session: Session, *, turn: 
 
 
 def _following(session: Session, campaign: Campaign, typed: campaigns.Draft, was: UUID | None) -> campaigns.Draft:
-    """Where another story, tool or session was just chosen: its language, its circle and its title come along.
+    """Where another story, tool, prompt or session was just chosen: its language, its circle and its title come along.
 
     Only what still follows the choice before (or was never chosen) moves; whatever somebody set stays.
     """
@@ -181,12 +201,12 @@ def _following(session: Session, campaign: Campaign, typed: campaigns.Draft, was
         return typed
     label, old = words.KINDS[typed.kind].label, before or Subject("", "", None)
     follows_name = typed.name in ("", label, words.KINDS[campaign.kind].label, f"{label}: {old.title}")
-    chosen = typed.languages[0] if typed.languages else ""
+    follows_language = (typed.languages[0] if typed.languages else "") in ("", old.language)
     return replace(
         typed,
-        name=f"{label}: {after.title}" if follows_name else typed.name,
+        name=(f"{label}: {after.title}" if after.title else label) if follows_name else typed.name,
         circle_id=after.circle_id if after.circle_id and typed.circle_id in (None, old.circle_id) else typed.circle_id,
-        languages=(after.language,) if after.language and chosen in ("", old.language) else typed.languages,
+        languages=((after.language,) if after.language else ()) if follows_language else typed.languages,
     )
 
 
@@ -195,13 +215,14 @@ class Subject:
     """What a campaign is about, as far as the rest of it follows."""
 
     title: str
+    """Empty for a prompt: a feeling may be taken back, and a name would keep its words."""
     language: str
     circle_id: UUID | None
 
 
 def subject_id(campaign: Campaign | campaigns.Draft) -> UUID | None:
-    """The story, tool or session that a campaign is about."""
-    return campaign.story_id or campaign.tool_id or campaign.session_id
+    """The story, tool, prompt or session that a campaign is about."""
+    return campaign.story_id or campaign.tool_id or campaign.prompt_id or campaign.session_id
 
 
 def _subject(session: Session, kind: CampaignKind, chosen: UUID | None) -> Subject | None:
@@ -211,6 +232,9 @@ def _subject(session: Session, kind: CampaignKind, chosen: UUID | None) -> Subje
         meeting = session.get(GroupSession, chosen)
         title = f"{meeting.title or meeting.circle.name}, {local(meeting.starts_at)}" if meeting else ""
         return Subject(title, "", meeting.circle_id) if meeting else None
+    if kind == CampaignKind.PROMPT:
+        prompt = session.get(Prompt, chosen)
+        return Subject("", prompt.languages[0] if len(prompt.languages) == 1 else "", None) if prompt else None
     content = session.get(Story, chosen) or session.get(Tool, chosen)
     return Subject(content.title, content.language, None) if content else None
 
@@ -235,8 +259,14 @@ def _turned(
             yield content
 
 
-def first_draft(session: Session, coordinator: Coordinator, kind: CampaignKind) -> campaigns.Draft:
-    """What a new campaign of a kind begins with. Raises Forbidden for a circle coordinator without a circle."""
+def first_draft(
+    session: Session, coordinator: Coordinator, kind: CampaignKind, prompt: Prompt | None = None
+) -> campaigns.Draft:
+    """What a new campaign of a kind begins with, a prompt to ask perhaps.
+
+    Raises Forbidden for a circle coordinator without a circle, or for a prompt.
+    """
+    require_may_compose(coordinator, kind)
     circles = [] if access.sees_everything(coordinator) else choosing.circles(session, coordinator)
     if not circles and not access.sees_everything(coordinator):
         raise Forbidden("You look after no circle yet. An administrator can give you one; then you can send to it.")
@@ -250,7 +280,21 @@ def first_draft(session: Session, coordinator: Coordinator, kind: CampaignKind) 
         channels=tuple(ChannelName(c) for c in config.current().enabled_channels),
         contents=tuple(contents),
         circle_id=circles[0].id if circles else None,
+        prompt_id=prompt.id if prompt else None,
+        languages=prompt.languages if prompt and len(prompt.languages) == 1 else (),
     )
+
+
+def kinds_for(coordinator: Coordinator) -> dict[CampaignKind, words.Kind]:
+    """The kinds that a coordinator can begin: not a prompt for one of a circle, for there is one line for everybody."""
+    whole = access.sees_everything(coordinator)
+    return {kind: about for kind, about in words.KINDS.items() if whole or kind != CampaignKind.PROMPT}
+
+
+def require_may_compose(coordinator: Coordinator, kind: CampaignKind) -> None:
+    """Raise Forbidden for a kind that is not theirs to begin."""
+    if kind not in kinds_for(coordinator):
+        raise Forbidden("Prompts go to everybody: ask a coordinator who sees all circles.")
 
 
 def _uuid(value: Any) -> UUID | None:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from service.actions.audience import REASONS
-from service.models.campaigns import COMPOSED as WRITTEN
 from service.models.campaigns import CampaignKind, DeliveryState
 from service.models.members import Topic
 
@@ -38,12 +37,10 @@ KINDS: dict[CampaignKind, Kind] = {
         "bell", "nothing, unless they like",
     ),
     CampaignKind.PROMPT: Kind(
-        "You too?", "Something that others felt, chosen by its rhythm. Those who answer hear how many they were.",
+        "You too?", "Something that others felt. Those who answer hear some days later how many they were.",
         "people", "ME TOO",
     ),
 }  # fmt: skip
-COMPOSED: dict[CampaignKind, Kind] = {kind: KINDS[kind] for kind in WRITTEN}
-"""The kinds that a coordinator can begin."""
 
 TOPICS: dict[Topic, str] = {
     Topic.STORIES: "Hope stories",

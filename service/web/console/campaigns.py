@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 
 from service import db
 from service.actions import access, campaigns
+from service.actions.resonance import telling
 from service.channels.errors import remedy
 from service.errors import Conflict
 from service.models.campaigns import Campaign, CampaignState
-from service.models.content import Story, Tool
+from service.models.content import Prompt, Story, Tool
 from service.models.gatherings import Circle, GroupSession
 from service.web.auth import me, signed_in
 from service.web.console import campaign_compose, campaign_send, prompts, rhythms
@@ -67,7 +68,8 @@ def show(campaign_id: UUID) -> ResponseReturnValue:
             return redirect(url_for("campaigns.edit", campaign_id=campaign_id))
         return render_template(
             "console/campaigns/show.html", circle=_circle(session, campaign), about=_about(session, campaign),
-            **_progress(session, campaign),
+            prompt=session.get(Prompt, campaign.prompt_id) if campaign.prompt_id else None,
+            result_on=telling.result_from(campaign), **_progress(session, campaign),
         )  # fmt: skip
 
 
@@ -185,7 +187,7 @@ PROMPTS: tuple[tuple[str, str, Any, list[str]], ...] = (
     ("/prompts", "prompts", prompts.listed, ["GET"]),
     ("/prompts/new", "new_prompt", prompts.new, ["GET", "POST"]),
     ("/prompts/<uuid:prompt_id>", "edit_prompt", prompts.edit, ["GET", "POST"]),
-    ("/prompts/<uuid:prompt_id>/<any(up, down, retire):what>", "act_on_prompt", prompts.act, ["POST"]),
+    ("/prompts/<uuid:prompt_id>/<any(up, down, retire, ask):what>", "act_on_prompt", prompts.act, ["POST"]),
 )
 for _rule, _endpoint, _shown, _methods in (*RHYTHMS, *PROMPTS):
     bp.add_url_rule(_rule, _endpoint, view_func=_shown, methods=_methods)

@@ -8,10 +8,12 @@ from wtforms import TextAreaField
 from wtforms.validators import Length
 
 from service import db
-from service.actions import access
+from service.actions import access, campaigns
 from service.actions.resonance import prompts as actions
 from service.errors import DomainError
+from service.models.campaigns import CampaignKind
 from service.web.auth import me, role, signed_in
+from service.web.console import campaign_form
 from service.web.forms import HearthForm, put_error
 
 WHOLE = ("admin", "safeguarding", "coordinator")
@@ -52,13 +54,24 @@ def edit(prompt_id: UUID) -> ResponseReturnValue:
 
 @role(*WHOLE)
 def act(prompt_id: UUID, what: str) -> ResponseReturnValue:
-    """Move it in the line, or retire it."""
+    """Move it in the line, retire it, or begin a campaign that asks it: nothing is sent before that is confirmed."""
+    if what == "ask":
+        return redirect(url_for("campaigns.edit", campaign_id=_draft(prompt_id)))
     if what == "retire":
         actions.retire(prompt_id, me())
         flash("Retired. Nobody is asked this any more.", "good")
     else:
         actions.move(prompt_id, me(), up=what == "up")
     return redirect(url_for("campaigns.prompts"))
+
+
+def _draft(prompt_id: UUID) -> UUID:
+    """The draft that asks it: the one that is there, else a new one."""
+    with db.reading() as session:
+        prompt = actions.get(session, prompt_id)
+        known = actions.draft_of(session, prompt_id)
+        draft = campaign_form.first_draft(session, me(), CampaignKind.PROMPT, prompt)
+    return known or campaigns.create(draft, coordinator_id=me().id, actor=str(me().id))
 
 
 def _form(prompt_id: UUID | None, form: PromptForm, own: str) -> ResponseReturnValue:
