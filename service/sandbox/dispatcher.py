@@ -5,6 +5,7 @@ The outbox is a table, so that a restart of the stand-in delays callbacks and lo
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -40,7 +41,7 @@ class Dispatcher:
     posted: list[tuple[int, float | None]] = field(default_factory=list)
     """Rows that have been posted, each with the seconds until it is to be tried again (None: never)."""
     guard: threading.Lock = field(default_factory=threading.Lock)
-    events_at: float = 0.0
+    events_at: float = -EVENTS_EVERY
     thread: threading.Thread | None = None
 
     def stop(self) -> None:
@@ -83,8 +84,8 @@ def _submit_due(dispatcher: Dispatcher) -> None:
     at = timestamp()
     sql = "SELECT * FROM outbox WHERE due <= ? AND kind {} 'event' ORDER BY due, n LIMIT ?"
     rows = dispatcher.store.all(sql.format("!="), at, AT_ONCE + len(busy))
-    if at - dispatcher.events_at >= EVENTS_EVERY:
-        dispatcher.events_at = at
+    if time.monotonic() - dispatcher.events_at >= EVENTS_EVERY:  # whatever becomes of the clock on the wall
+        dispatcher.events_at = time.monotonic()
         rows += dispatcher.store.all(sql.format("="), at, AT_ONCE + len(busy))
     fresh = [row for row in rows if row["n"] not in busy]
     for row in fresh:

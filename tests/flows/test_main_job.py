@@ -1,5 +1,6 @@
 """The main job: a story, a check-in and an invite go out; members answer; a person sees it."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -7,6 +8,7 @@ from sqlalchemy import select
 from service import clock, db
 from service.actions import campaigns, consent, safety
 from service.actions.conversations import threads
+from service.config import Settings
 from service.models.campaigns import CampaignKind, CampaignState, Delivery, DeliveryState
 from service.models.content import Resonance, Story, StoryState
 from service.models.conversations import CheckIn, Conversation, ConversationState, Flag
@@ -238,9 +240,12 @@ def test_a_campaign_can_be_paused_resumed_and_cancelled(world: World) -> None:
         assert campaigns.progress(session, second).skipped == {"cancelled": 2}
 
 
-def test_a_text_that_was_accepted_and_never_answered_is_found_and_not_sent_again(world: World) -> None:
+def test_a_text_that_was_accepted_and_never_answered_is_found_and_not_sent_again(
+    world: World, configure: Callable[..., Settings]
+) -> None:
     from service.actions import delivery
 
+    configure(send_timeout=2)
     add_member("Ana", ANA)
     world.standin.provoke("unanswered", "sms", count=1)
     campaign = send(CampaignKind.STORY, "A story.")

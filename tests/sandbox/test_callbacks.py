@@ -1,12 +1,14 @@
 """What comes back to the service: signed, repeated, disordered, retried, and not lost by a restart."""
 
 import time
+from datetime import UTC, datetime
 
 import pytest
 from sendgrid import SendGridAPIClient
 from sendgrid.helpers.eventwebhook import EventWebhook
 from twilio.rest import Client
 
+from service import clock
 from service.config import Settings
 from service.sandbox import keys
 from service.sandbox.app import create_sandbox
@@ -135,6 +137,16 @@ def test_events_wait_until_the_service_answers(sendgrid: SendGridAPIClient, serv
     sendgrid.client.mail.send.post(request_body=request_body("ana@members.example"))
     assert {event["event"] for event in service.events(2)} == {"processed", "delivered"}
     assert [post.answered for post in service.to(EVENTS)][:2] == [500, 403]
+
+
+def test_events_come_as_well_while_the_clock_stands_or_is_set_back(
+    sendgrid: SendGridAPIClient, service: Service
+) -> None:
+    for hour in (13, 13, 12):
+        before = len([e for post in service.to(EVENTS) for e in post.events])
+        with clock.frozen_at(datetime(2026, 11, 24, hour, tzinfo=UTC)):
+            sendgrid.client.mail.send.post(request_body=request_body("ana@members.example"))
+            assert len(service.events(before + 2)) == before + 2
 
 
 def test_two_thousand_events_arrive_in_batches(sendgrid: SendGridAPIClient, service: Service) -> None:
