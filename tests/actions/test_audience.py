@@ -236,6 +236,7 @@ RELAXED = settings(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @RELAXED
 @given(people=PEOPLE, scope=SCOPES)

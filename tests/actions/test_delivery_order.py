@@ -374,6 +374,7 @@ def run(monkeypatch: pytest.MonkeyPatch, examples: int, steps: int) -> None:
         clock._frozen = None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("database", "examples", "steps"), [("sqlite", 80, 25), ("postgresql", 15, 25)], indirect=["database"]
 )

@@ -419,6 +419,7 @@ def test_each_past_alone_is_judged_alike(
     compare(cases, NOON, None, monkeypatch)
 
 
+@pytest.mark.slow
 def test_any_mixture_is_judged_as_each_alone_would_be(
     ground: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from tests.actions.test_delivery_order import run
 EXAMPLES = int(os.environ.get("HEARTHLINE_CHAOS_ORDERS", "3"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not EXAMPLES, reason="only schedules were asked for")
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_long_orders(

@@ -22,6 +22,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.slow
 def test_a_campaign_goes_on_without_redis(play: Play, own_valkey: ValkeyServer, schedule: Schedule) -> None:
     try:
         play.begin()
@@ -42,6 +43,7 @@ def test_a_campaign_goes_on_without_redis(play: Play, own_valkey: ValkeyServer, 
     assert play.stops, "and some stopped without it"
 
 
+@pytest.mark.slow
 def test_it_may_be_away_from_the_beginning(play: Play, own_valkey: ValkeyServer, schedule: Schedule) -> None:
     own_valkey.terminate()
     try:

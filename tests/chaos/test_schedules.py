@@ -10,6 +10,7 @@ from tests.chaos.play import Play
 from tests.chaos.schedules import Schedule, chosen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("database", "schedule"),
     [pytest.param(s.database, s, id=f"{s.database}-{s.seed}") for s in chosen()],

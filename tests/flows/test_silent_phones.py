@@ -369,6 +369,7 @@ HAPPENS = st.lists(
 )
 
 
+@pytest.mark.slow
 def test_in_any_order_no_text_goes_to_a_phone_that_was_silent(talk: Talk) -> None:
     """A text leaves only to a phone heard of in 90 days, and no second question before an answer, whatever happens."""
     examples = 25 if db.current().is_sqlite else 4

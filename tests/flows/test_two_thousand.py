@@ -22,6 +22,7 @@ MIX = {"sms": 0.15, "email": 0.75, "both": 0.1}
 FROM_THE_QUEUE = [role for role in ROLES if role != "web"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("database", "people"), [("sqlite", 2000), ("postgresql", 500)], indirect=["database"])
 def test_everybody_gets_exactly_one(
     world: World, configure: Callable[..., Settings], tmp_path: Path, people: int

@@ -58,6 +58,7 @@ def done(sid: str) -> bool:
         return found.processed_at is not None
 
 
+@pytest.mark.slow
 def test_everything_waits_for_the_database_and_goes_on(own_postgres: PostgresServer) -> None:
     client = create_app().test_client()
     worker = start(config.current(), "workers", "inbound")
