@@ -18,6 +18,7 @@ from service.actions.directory import SHELVES
 from service.actions.imports_file import RowError
 from service.db import reading, transaction
 from service.errors import Forbidden
+from service.models.content import TopicLeftOut
 from service.models.gatherings import Circle, CircleMembership
 from service.models.members import Address, AddressState, ChannelName, Member, SubscriptionState, Suppression, Topic
 from service.models.staff import Coordinator
@@ -25,7 +26,7 @@ from service.models.staff import Coordinator
 PIECE = 500
 COLUMNS = (
     "first_name", "phone", "email", "topics", "circle", "timezone", "locale", "country",
-    "state", "phone_state", "email_state", "joined_at",
+    "state", "phone_state", "email_state", "joined_at", "no_stories_about",
 )  # fmt: skip
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -98,10 +99,14 @@ def _read(session: Session, last: UUID | None) -> list[tuple[UUID, list[str]]]:
     )
     for member_id, name in session.execute(places):
         circles.setdefault(member_id, []).append(name)
-    return [(m.id, _cells(m, circles.get(m.id, []), stopped)) for m in members]
+    left_out: dict[UUID, list[str]] = {}
+    chosen = select(TopicLeftOut.member_id, TopicLeftOut.topic).where(TopicLeftOut.member_id.in_(ids))
+    for member_id, topic in session.execute(chosen.order_by(TopicLeftOut.topic)):
+        left_out.setdefault(member_id, []).append(topic)
+    return [(m.id, _cells(m, circles.get(m.id, []), left_out.get(m.id, []), stopped)) for m in members]
 
 
-def _cells(member: Member, circles: list[str], stopped: set[UUID]) -> list[str]:
+def _cells(member: Member, circles: list[str], left_out: list[str], stopped: set[UUID]) -> list[str]:
     phone, email = (member.address(c) for c in (ChannelName.SMS, ChannelName.EMAIL))
     on = {s.topic for s in member.subscriptions if s.state == SubscriptionState.ACTIVE}
     return [
@@ -117,6 +122,7 @@ def _cells(member: Member, circles: list[str], stopped: set[UUID]) -> list[str]:
         _standing(phone, stopped),
         _standing(email, stopped),
         member.joined_at.isoformat(timespec="seconds") if member.joined_at else "",
+        ";".join(left_out),
     ]
 
 

@@ -19,6 +19,7 @@ from service.actions import audit, consent, contacts, outbox
 from service.actions.belonging import places
 from service.actions.checkins import lines
 from service.actions.giving import carrying
+from service.actions.hope import topics
 from service.actions.leaving import existing
 from service.actions.vents import keeping
 from service.db import reading, transaction
@@ -57,6 +58,8 @@ class Held:
     joined_at: datetime | None
     addresses: list[Address]
     subscriptions: list[Subscription]
+    left_out: list[str]
+    """Names of the topics of which they want no stories."""
     ledger: list[ConsentEvent]
     messages: list[Message]
     """The newest, newest first; campaigns' copies are not kept one by one."""
@@ -146,6 +149,7 @@ def held(member_id: UUID) -> Held:
             joined_at=member.joined_at,
             addresses=list(member.addresses),
             subscriptions=list(member.subscriptions),
+            left_out=topics.names_left_out(session, member_id, member.language),
             ledger=list(
                 session.scalars(
                     select(ConsentEvent).where(ConsentEvent.member_id == member_id).order_by(ConsentEvent.id)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, defer, selectinload
 from service import clock
 from service.actions import audit, consent, contacts, directory
 from service.actions.access import access_campaigns, access_circles, sees_addresses
+from service.actions.hope import topics
 from service.db import reading, transaction
 from service.models.campaigns import Campaign, Delivery, DeliveryState, Purpose
 from service.models.conversations import CheckIn, Conversation, Flag
@@ -71,6 +72,8 @@ class Card:
     grid: dict[Topic, dict[ChannelName, SubscriptionState]]
     """Topic → channel → state; what is missing was never chosen."""
     circles: Sequence[tuple[Circle, datetime]]
+    left_out: Sequence[str]
+    """Names of the topics of which they want no stories."""
     ledger: Sequence[ConsentEvent]
     """Newest first."""
     actors: dict[str, str]
@@ -127,6 +130,7 @@ def _card(session: Session, coordinator: Coordinator, member: Member) -> Card:
         reach=_reach(session, coordinator, member),
         grid=grid,
         circles=_circles(session, coordinator, member.id),
+        left_out=topics.names_left_out(session, member.id, "en"),
         ledger=ledger,
         actors=_actors(session, ledger),
         checkins=checkins[::-1],

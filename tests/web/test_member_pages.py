@@ -12,6 +12,7 @@ from sqlalchemy import select
 from service import clock, db
 from service.actions import consent, imports
 from service.models.campaigns import Delivery
+from service.models.content import TopicLeftOut
 from service.models.conversations import CheckIn
 from service.models.gatherings import Circle, CircleMembership, CircleStaff
 from service.models.members import AddressState, ChannelName, ConsentEvent, ConsentKind, ImportRun, Member, MemberState
@@ -302,6 +303,9 @@ def test_export(people: dict[str, UUID], console: FlaskClient) -> None:
     with db.transaction() as session:
         session.get_one(Member, people["Cem"]).first_name = '=HYPERLINK("http://evil.example")'
         consent.stop(session, session.get_one(Member, people["Bea"]), source="text")
+        session.add_all(TopicLeftOut(member_id=people["Ana"], topic=topic) for topic in ("work", "grief"))
+    assert "grief, work" in console.get(f"/console/members/{people['Ana']}").text
+    assert "No stories about" not in console.get(f"/console/members/{people['Cem']}").text
     assert "not protected" in console.get("/console/members/export").text
     assert "members.exported" not in actions()
     answer = submit(console, "/console/members/export", {})
@@ -313,6 +317,8 @@ def test_export(people: dict[str, UUID], console: FlaskClient) -> None:
     assert (ana["phone"], ana["phone_state"], ana["circle"], ana["state"]) == (
         "'+12025550123", "confirmed", "Kitchen Table", "active",
     )  # fmt: skip
+    assert ana["no_stories_about"] == "grief;work"
+    assert rows["cem@example.org"]["no_stories_about"] == ""
     assert rows["cem@example.org"]["first_name"].startswith("'=")
     assert rows["cem@example.org"]["email_state"] == "not confirmed"
     assert rows["'+12025550111"]["phone_state"] == "stopped"

@@ -10,7 +10,7 @@ from service import clock, db
 from service.actions import campaigns, held, member_links
 from service.actions.checkins import lines
 from service.models.campaigns import CampaignKind, Delivery, DeliveryState
-from service.models.content import Prompt, Resonance, Tool
+from service.models.content import Prompt, Resonance, Tool, TopicLeftOut
 from service.models.conversations import CheckIn, ConversationState, Flag
 from service.models.members import ChannelName, Member, MemberState
 from service.models.tools import ToolRead
@@ -169,6 +169,20 @@ def test_the_trend_and_the_line_are_behind_the_code(client: FlaskClient, monkeyp
     with db.reading() as session:
         assert lines.current(session, ana.id) is None
         assert session.scalars(select(Flag)).one().member_id == ana.id
+
+
+@ONE
+def test_what_we_hold_names_what_stories_should_not_be_about(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana = add_member("Ana", ANA, "ana@example.org", locale="es")
+    where = open_held(client, ana, monkeypatch)
+    assert "Sin historias sobre" not in client.get(where).text
+    with db.transaction() as session:
+        session.add(TopicLeftOut(member_id=ana.id, topic="grief"))
+    held_page = client.get(where).text
+    assert "Sin historias sobre" in held_page
+    assert "<li>duelo</li>" in held_page
 
 
 @ONE

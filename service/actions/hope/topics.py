@@ -25,6 +25,11 @@ def left_out(session: Session, member_id: UUID) -> frozenset[str]:
     return frozenset(session.scalars(select(TopicLeftOut.topic).where(TopicLeftOut.member_id == member_id)))
 
 
+def names_left_out(session: Session, member_id: UUID, language: str) -> list[str]:
+    """The same by name, in the language of whoever reads it."""
+    return sorted(topics.name_of(topic, language) for topic in left_out(session, member_id))
+
+
 def offered(session: Session, member_id: UUID, language: str) -> list[tuple[str, str, bool]]:
     """(topic, its name, whether it is left out) of what stories in the member's language are about, by name."""
     out = left_out(session, member_id)
