@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from service import clock, config, db, seed
 from service.actions import audience, campaigns, delivery, gatherings, housekeeping, safety, seeding, staff, tools
-from service.actions.checkins import rhythms
+from service.actions.checkins import rhythms, stories
 from service.actions.conversations import folders, questions, threads
 from service.actions.conversations.folders import Folder
 from service.actions.resonance import prompts
@@ -274,9 +274,13 @@ def test_the_console_finds_something_on_every_page(community: None) -> None:
         assert len({round(one.score, 2) for one in standing.values()}) > 3, "a ranking that one can see"
         assert [tool.title for tool in tools.expiring(session)] == ["Calling someone"], "one is soon to be read again"
         all_rhythms = rhythms.listed(session, maren)
-        assert {row.rhythm.kind for row in all_rhythms} == {RhythmKind.CHECKIN, RhythmKind.PROMPT}
+        assert {row.rhythm.kind for row in all_rhythms} == set(RhythmKind)
         soonest = min(row.days[0] for row in all_rhythms)
         assert soonest >= clock.now().date() + timedelta(days=2), "the first minutes are quiet"
+        of_stories = next(row for row in all_rhythms if row.rhythm.kind == RhythmKind.STORY)
+        due = stories.of_day(session, of_stories.rhythm, of_stories.days[0])
+        assert len({one["story_id"] for one in due}) > 2, "each gets the next that they have never had"
+        assert {language for one in due for language in one["audience"]["languages"]} == {"en", "es"}
         line, _ = prompts.listed(session)
         assert len(line) >= 3, "something to ask"
         assert {story.felt_shown >= 5 for story in session.scalars(select(Story))} == {True, False}

@@ -92,6 +92,7 @@ def _plant(ground: Ground, password: str) -> None:
     rooms.rhythms(ground)
     felt.told(ground)
     felt.asked(ground)
+    felt.in_rotation(ground)
     consents.breaks(ground)
     ground.keep_phones()
 

@@ -1,12 +1,14 @@
-"""The demo's ME TOOs as they have been told, and prompts that wait for the weekly "you too?"."""
+"""The demo's ME TOOs as they have been told, and what comes round each week: a "you too?" and a hope story."""
 
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy import func, select
 
 from service import db
 from service.actions import campaigns
 from service.actions.checkins import days
+from service.actions.checkins.kinds import KINDS
 from service.actions.resonance import counting, prompts
 from service.actions.seeding.ground import Ground
 from service.models.campaigns import CampaignKind
@@ -14,8 +16,8 @@ from service.models.checkins import Every, Rhythm, RhythmKind
 from service.models.content import Prompt, Resonance
 from service.models.members import ChannelName
 
-FIRST = timedelta(days=3)
-"""The rhythm's first day: the first minutes of the demo are quiet."""
+PROMPTS, STORIES = timedelta(days=3), timedelta(days=4)
+"""The first days of the two rhythms: the first minutes of the demo are quiet."""
 OURS = (
     ("On Sunday evenings I dread the week.", "Los domingos por la noche me pesa la semana."),
     ("I say yes, and wish afterwards that I had said no.", "Digo que sí, y después querría haber dicho que no."),
@@ -37,20 +39,28 @@ def told(ground: Ground) -> None:
 
 def asked(ground: Ground) -> None:
     """The line of prompts, and the rhythm that asks the first of them each week."""
-    writer = next(c.id for c in ground.staff.values() if c.role == "coordinator")
     for position, (english, spanish) in enumerate(OURS, 1):
         ground.session.add(
             Prompt(
-                id=db.uuid7(), words_en=english, words_es=spanish, position=position, created_by=writer,
+                id=db.uuid7(), words_en=english, words_es=spanish, position=position, created_by=_writer(ground),
                 created_at=ground.now - timedelta(days=2),
             )
         )  # fmt: skip
     ground.session.flush()
     prompts.adopt(ground.session)
-    day = (ground.now + FIRST).date()
+    _weekly(ground, RhythmKind.PROMPT, "You too?", PROMPTS, "17:00")
+
+
+def in_rotation(ground: Ground) -> None:
+    """The rhythm of hope stories: each member gets the next one that they have never had."""
+    _weekly(ground, RhythmKind.STORY, "A story from one of us", STORIES, "12:00")
+
+
+def _weekly(ground: Ground, kind: RhythmKind, name: str, first: timedelta, local_time: str) -> None:
+    day = (ground.now + first).date()
     made = Rhythm(
-        id=db.uuid7(), kind=RhythmKind.PROMPT, name="You too?", every=Every.WEEK, days=str(day.weekday()),
-        local_time="17:00", starts_on=day, channels="sms,email", contents=_contents(), created_by=writer,
+        id=db.uuid7(), kind=kind, name=name, every=Every.WEEK, days=str(day.weekday()), local_time=local_time,
+        starts_on=day, channels="sms,email", contents=_contents(KINDS[kind].campaign), created_by=_writer(ground),
         created_at=ground.now - timedelta(days=1), updated_at=ground.now - timedelta(days=1),
     )  # fmt: skip
     made.next_on = days.next_days(made, day, 1)[0]
@@ -58,10 +68,14 @@ def asked(ground: Ground) -> None:
     ground.session.flush()
 
 
-def _contents() -> list[dict[str, str]]:
+def _writer(ground: Ground) -> UUID:
+    return next(c.id for c in ground.staff.values() if c.role == "coordinator")
+
+
+def _contents(kind: CampaignKind) -> list[dict[str, str]]:
     contents = []
     for channel in ChannelName:
         for language in ("en", "es"):
-            subject, body = campaigns.starter(CampaignKind.PROMPT, channel, language)
+            subject, body = campaigns.starter(kind, channel, language)
             contents.append({"channel": channel.value, "language": language, "subject": subject, "body": body})
     return contents
