@@ -180,7 +180,7 @@ def _leftover(session: Session, incoming: Incoming) -> None:
         answer(session, incoming, "me_too_nothing")
     elif incoming.arrived.bare and (read.keyword or _answers_something(incoming)):
         answer(session, incoming, "cannot_place")
-    elif not duty.reading_now() and not said_lately(session, incoming.conversation, "free_text_received"):
+    elif not duty.reading_now() and not said_lately(incoming, "free_text_received"):
         answer(session, incoming, "free_text_received", {"when": duty.when_words(session, member)})
 
 

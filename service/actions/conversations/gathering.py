@@ -14,10 +14,11 @@ from sqlalchemy.orm import Session, selectinload
 
 from service import clock, db
 from service.actions import contacts
-from service.actions.conversations import questions
+from service.actions.conversations import lately, questions
 from service.actions.conversations.incoming import Arrived
+from service.actions.conversations.lately import Lately
 from service.models.campaigns import Asks, Delivery
-from service.models.content import Story, StoryState
+from service.models.content import Story, StoryRead, StoryState
 from service.models.conversations import CheckIn, Conversation, ConversationState, Finding, Flag, Joining
 from service.models.giving import Writing
 from service.models.members import Address, Member, Subscription, SubscriptionState
@@ -35,7 +36,13 @@ class Known:
     conversation: Conversation
     members: list[Member]
     """One as a rule; none for a stranger, two where they share a number."""
+    lately: Lately
+    """What we said in the conversation."""
     asked: list[questions.Asked] = field(default_factory=list)
+    sent: list[Any] = field(default_factory=list)
+    """What campaigns sent the one member lately, as `questions.sent_lately` found it."""
+    story_read: StoryRead | None = None
+    """The story that the one member asked for last."""
     told: list[tuple[datetime, str]] = field(default_factory=list)
     """What the last campaign said to each of them."""
     checkin: CheckIn | None = None
@@ -64,7 +71,8 @@ def gather(session: Session, arrivals: Sequence[Arrived]) -> list[Known]:
     Conversations that do not exist yet are made, and stored.
     """
     whose = _members(session, arrivals)
-    found = [Known(c, m) for c, m in zip(_conversations(session, arrivals, whose), whose, strict=True)]
+    threads = _conversations(session, arrivals, whose)
+    found = [Known(*one) for one in zip(threads, whose, lately.read(session, threads), strict=True)]
     ids = [known.conversation.id for known in found]
     flagged = set(session.scalars(select(Flag.conversation_id).where(Flag.conversation_id.in_(ids), _OPEN)))
     finding = set(session.scalars(select(Finding.conversation_id).where(Finding.conversation_id.in_(ids))))
@@ -90,7 +98,8 @@ def gather(session: Session, arrivals: Sequence[Arrived]) -> list[Known]:
         known.told = [told[m.id] for m in known.members if m.id in told]
         if len(known.members) == 1:
             id_ = known.members[0].id
-            known.asked = questions.open_among(sent.get(id_, ()), read.get(id_), arrived)
+            known.sent, known.story_read = sent.get(id_, []), read.get(id_)
+            known.asked = questions.open_among(known.sent, known.story_read, arrived)
     _answered_before(session, found)
     return found
 

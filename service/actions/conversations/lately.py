@@ -1,13 +1,15 @@
-"""What we said in one conversation lately: what a menu, a loop or a bare YES is judged against. Read once a message,
-and not at all where nothing was said: most people answer a campaign, and its copies are no messages of a conversation.
+"""What we said in one conversation lately: what a menu, a loop or a bare YES is judged against. Read once for a batch
+of messages, and not at all where nothing was said: a campaign's copies are no messages of a conversation.
 """
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from service import clock
@@ -31,26 +33,30 @@ class Line:
 
 
 class Lately:
-    """Our newest messages in a conversation, read when somebody asks."""
+    """Our newest messages in a conversation, and what we say in it from now on."""
 
-    def __init__(self, session: Session, conversation: Conversation) -> None:
+    def __init__(self, session: Session, conversation: Conversation, lines: Sequence[Line]) -> None:
         self._session, self._conversation = session, conversation
-        self._lines: list[Line] | None = None
+        self._lines = list(lines)
 
     def lines(self, within: timedelta = LONGEST) -> list[Line]:
         """The messages of that time, newest first; MOST at most."""
         since = clock.now() - within
-        if self._lines is None:
-            last = self._conversation.last_out_at
-            if last is None or last <= since:
-                return []
-            self._lines = self._read()
         return [line for line in self._lines if line.at > since]
 
     def add(self, message: Message) -> None:
         """We have just said this."""
-        if self._lines is not None:
-            self._lines.insert(0, _line_of(message))
+        self._lines.insert(0, _line_of(message))
+
+    def said(self, within: timedelta, *templates: str) -> bool:
+        """Whether one of these texts of ours was said in that time."""
+        lines = self.lines(within)
+        if any(line.template in templates for line in lines):
+            return True
+        if len(lines) < MOST:
+            return False
+        earlier = select(Message.id).where(*_ours([self._conversation.id], within), Message.template.in_(templates))
+        return self._session.scalar(earlier.limit(1)) is not None
 
     def by_people(self) -> list[tuple[datetime, str]]:
         """The last two messages that a person wrote, with their words."""
@@ -59,27 +65,49 @@ class Lately:
             return []
         newest = (
             select(Message.at, Message.body)
-            .where(*self._ours(), Message.automatic.is_(False))
+            .where(*_ours([self._conversation.id]), Message.automatic.is_(False))
             .order_by(Message.at.desc())
             .limit(2)
         )
         return [(at, body) for at, body in self._session.execute(newest)]
 
-    def _read(self) -> list[Line]:
-        newest = (
-            select(Message.at, Message.template, Message.purpose, Message.coordinator_id, Message.automatic)
-            .where(*self._ours())
-            .order_by(Message.at.desc(), Message.id.desc())
-            .limit(MOST)
-        )
-        return [Line(*row) for row in self._session.execute(newest)]
 
-    def _ours(self) -> tuple[Any, ...]:
-        return (
-            Message.conversation_id == self._conversation.id,
-            Message.direction == Direction.OUT,
-            Message.at > clock.now() - LONGEST,
+def read(session: Session, conversations: Sequence[Conversation]) -> list[Lately]:
+    """What was said lately in each of these conversations, in their order."""
+    since = clock.now() - LONGEST
+    ids = [c.id for c in conversations if c.last_out_at is not None and c.last_out_at > since]
+    found: dict[UUID | None, list[Line]] = defaultdict(list)
+    for conversation_id, *line in session.execute(_newest(ids)) if ids else ():
+        found[conversation_id].append(Line(*line))
+    return [Lately(session, conversation, found[conversation.id]) for conversation in conversations]
+
+
+def _newest(ids: Sequence[UUID]) -> Any:
+    """SQL: our MOST newest messages in each of these conversations, newest first."""
+    order = (Message.at.desc(), Message.id.desc())
+    place = func.row_number().over(partition_by=Message.conversation_id, order_by=order)
+    ours = select(Message.id, place.label("place")).where(*_ours(ids)).subquery()
+    return (
+        select(
+            Message.conversation_id,
+            Message.at,
+            Message.template,
+            Message.purpose,
+            Message.coordinator_id,
+            Message.automatic,
         )
+        .join(ours, ours.c.id == Message.id)
+        .where(ours.c.place <= MOST)
+        .order_by(*order)
+    )
+
+
+def _ours(ids: Sequence[UUID], within: timedelta = LONGEST) -> tuple[Any, ...]:
+    return (
+        Message.conversation_id.in_(ids),
+        Message.direction == Direction.OUT,
+        Message.at > clock.now() - within,
+    )
 
 
 def _line_of(message: Message) -> Line:

@@ -43,5 +43,5 @@ def reply(session: Session, incoming: Incoming, template: str) -> None:
     did(incoming, "phone not theirs" if template == NOT_THEIRS else "phone confirmed")
     if template == NOT_THEIRS or not incoming.arrived.bare:
         to_person(incoming)
-    if not said_lately(session, incoming.conversation, template):
+    if not said_lately(incoming, template):
         answer(session, incoming, template)

@@ -27,7 +27,6 @@ from service.actions.conversations import (
 )
 from service.actions.conversations.gathering import Known, gather
 from service.actions.conversations.incoming import Arrived, Hold
-from service.actions.conversations.lately import Lately
 from service.actions.conversations.saying import Incoming, to_person
 from service.actions.finding import talking as find_talk
 from service.actions.giving import writing
@@ -77,12 +76,11 @@ def receive(session: Session, arrivals: Sequence[Arrived]) -> None:
 
 def _take(session: Session, arrived: Arrived, known: Known) -> Incoming:
     """The message as it is kept, and what it says."""
-    lately = Lately(session, known.conversation)
-    read = narrowing.narrowed(session, known, arrived, _understand(session, arrived, known, lately))
+    read = narrowing.narrowed(session, known, arrived, _understand(session, arrived, known))
     message = _keep(session, arrived, known.conversation, known.members)
     message.automatic = read.automatic or arrived.automatic
     message.labels = _labels(read, arrived)
-    return Incoming(message, known.conversation, known.members, arrived, read, known.asked, lately, known)
+    return Incoming(message, known.conversation, known.members, arrived, read, known.asked, known.lately, known)
 
 
 def _act(session: Session, incoming: Incoming) -> None:
@@ -165,14 +163,14 @@ def _person_first(session: Session, incoming: Incoming) -> bool:
     return session.scalar(later.limit(1)) is None
 
 
-def _understand(session: Session, arrived: Arrived, known: Known, lately: Lately) -> Understanding:
+def _understand(session: Session, arrived: Arrived, known: Known) -> Understanding:
     """What the words say, against what we asked. A failure inside counts as a concern (`screen` sees to it)."""
     language = known.members[0].language if known.members else None
     if known.asked:
         question = questions.question_of(known.asked)
     else:
         question = questions.waiting_question(session, arrived, known.members, joining=known.joining)
-    said = questions.last_words(lately, known.told)
+    said = questions.last_words(known.lately, known.told)
     return understanding.screen(
         arrived.words, language=language, question=question, context=said, telling=known.telling
     )

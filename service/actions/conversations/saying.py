@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service import clock
 from service.actions import contacts, outbox
 from service.actions.conversations import loops, questions
 from service.actions.conversations.gathering import Known
@@ -16,7 +14,7 @@ from service.actions.conversations.incoming import Arrived
 from service.actions.conversations.lately import Lately
 from service.actions.understanding import Understanding
 from service.models.campaigns import Purpose
-from service.models.conversations import Conversation, ConversationState, Direction, Message
+from service.models.conversations import Conversation, ConversationState, Message
 from service.models.members import ChannelName, Member
 
 SAID_ONCE = timedelta(hours=24)
@@ -97,15 +95,6 @@ def did(incoming: Incoming, what: str) -> None:
     incoming.message.labels = incoming.message.labels | {"did": what}
 
 
-def said_lately(session: Session, conversation: Conversation, *templates: str) -> bool:
+def said_lately(incoming: Incoming, *templates: str) -> bool:
     """Whether one of these answers was given in the last day: once is kind, twice is a machine."""
-    since = clock.now() - SAID_ONCE
-    if conversation.last_out_at is None or conversation.last_out_at <= since:
-        return False
-    statement = select(Message.id).where(
-        Message.conversation_id == conversation.id,
-        Message.direction == Direction.OUT,
-        Message.template.in_(templates),
-        Message.at > since,
-    )
-    return session.scalar(statement.limit(1)) is not None
+    return incoming.lately.said(SAID_ONCE, *templates)

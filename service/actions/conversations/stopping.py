@@ -52,10 +52,10 @@ def _confirm(session: Session, incoming: Incoming, *, again: bool, with_line: bo
     """The one confirmation; whoever has stopped already and says so again has had it (47 CFR 64.1200(a)(12))."""
     everything: dict[str, Any] = {"everything": any(len(m.addresses) > 1 for m in incoming.members)}
     if with_line:
-        if not (again and said_lately(session, incoming.conversation, "stopped_with_line")):
+        if not (again and said_lately(incoming, "stopped_with_line")):
             answer(session, incoming, "stopped_with_line", everything | _youth_line(incoming))
         return
-    if again and said_lately(session, incoming.conversation, *CONFIRMATIONS):
+    if again and said_lately(incoming, *CONFIRMATIONS):
         return
     template = SPECIAL_STOPS.get(incoming.read.scope or Scope.ALL, "stopped")
     answer(session, incoming, template, everything if template == "stopped" else None)
@@ -148,7 +148,7 @@ def tell_minor(session: Session, incoming: Incoming, *, silent: bool) -> None:
         return
     if incoming.arrived.channel == ChannelName.SMS:
         joining_by_text.decline_join(session, incoming.arrived.sender)
-    if not silent and not said_lately(session, incoming.conversation, "not_adult"):
+    if not silent and not said_lately(incoming, "not_adult"):
         answer(session, incoming, "not_adult", purpose=Purpose.SAFETY)
 
 

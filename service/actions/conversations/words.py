@@ -16,7 +16,7 @@ from service.models.conversations import WebhookEvent
 
 log = logs.get("inbound")
 
-AT_ONCE = 12
+AT_ONCE = 24
 """Messages in one transaction: about as many as are dealt with in 50 ms, for on SQLite a webhook waits so long."""
 
 

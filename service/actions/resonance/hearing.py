@@ -4,21 +4,21 @@ Risk has been judged and a stop has been honoured before any of this is read.
 """
 
 import unicodedata
+from typing import Any
+from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service import clock
 from service.actions.conversations import undo
-from service.actions.conversations.incoming import Arrived
-from service.actions.conversations.questions import MAIL_OPEN, NEVER_LEFT, Asked, read_lately
+from service.actions.conversations.questions import MAIL_OPEN, NEVER_LEFT, Asked
 from service.actions.conversations.saying import Incoming, answer, to_person
 from service.actions.delivery.history import QUESTION_OPEN
 from service.actions.resonance import counting
 from service.actions.resonance.counting import Thing
 from service.actions.safety import raise_flag
 from service.actions.tools.topics import folded
-from service.models.campaigns import Asks, Campaign, Delivery
+from service.models.campaigns import Asks
 from service.models.content import Prompt, Story
 from service.models.conversations import RiskTier
 from service.models.members import Member
@@ -92,7 +92,7 @@ def against(session: Session, incoming: Incoming, member: Member) -> str | None:
     """A ME TOO to a story that takes none, because it is of suicide or assault, says something about the member
     themselves: a concern, put before a person at once (rule of conversation 12).
     """
-    story = _latest_story(session, member, incoming.arrived)
+    story = _latest_story(session, incoming)
     if story is None or story.me_too_allowed:
         return None
     raise_flag(session, incoming.conversation, member, incoming.message, RiskTier.CONCERN, [AGAINST])
@@ -100,26 +100,21 @@ def against(session: Session, incoming: Incoming, member: Member) -> str | None:
     return "me too: a concern"
 
 
-def _latest_story(session: Session, member: Member, arrived: Arrived) -> Story | None:
+def _latest_story(session: Session, incoming: Incoming) -> Story | None:
     """The story that the member had last, sent or asked for, unless a prompt came after it: ME TOO is about the
     latest.
     """
-    only = arrived.answers_campaign
-    since = clock.now() - (MAIL_OPEN if arrived.answers_delivery or only else QUESTION_OPEN)
-    statement = (
-        select(Campaign.story_id, Delivery.sending_at)
-        .join(Delivery, Delivery.campaign_id == Campaign.id)
-        .where(
-            Delivery.member_id == member.id,
-            Delivery.sending_at > since,
-            Delivery.state.not_in(NEVER_LEFT),
-            Campaign.story_id.is_not(None) | (Delivery.asks == Asks.ME_TOO),
-        )
-        .order_by(Delivery.sending_at.desc())
-        .limit(1)
-    )
-    sent = session.execute(statement.where(Delivery.campaign_id == only) if only else statement).first()
-    read = None if only else read_lately(session, [member.id]).get(member.id)
+    known, only = incoming.known, incoming.arrived.answers_campaign
+    since = clock.now() - (MAIL_OPEN if incoming.arrived.answers_delivery or only else QUESTION_OPEN)
+    sent = next((row for row in known.sent if row.sending_at > since and _asks_for_it(row, only)), None)
+    read = None if only else known.story_read
     if read is not None and read.at > (sent.sending_at if sent else since):
         return session.get(Story, read.story_id)
     return session.get(Story, sent.story_id) if sent and sent.story_id else None
+
+
+def _asks_for_it(sent: Any, only: UUID | None) -> bool:
+    """Whether a text or mail of a campaign (the one that is answered, where that is known) was a story or a prompt."""
+    if sent.state in NEVER_LEFT or (only is not None and sent.campaign_id != only):
+        return False
+    return sent.story_id is not None or sent.asks == Asks.ME_TOO

@@ -1,6 +1,7 @@
 """Paging: whoever is on duty, then the second, then everybody, again and again until somebody has it."""
 
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
@@ -141,11 +142,9 @@ def answered_page(session: Session, phone: str, words: str) -> bool:
     said = " ".join(words.upper().replace("'", "").strip(" .!?").split())
     if said not in TAKES_IT:
         return False
-    digest = db.blind_index(ChannelName.SMS, phone)
-    coordinator = session.scalar(
-        select(Coordinator).where(Coordinator.phone_hash == digest, Coordinator.active.is_(True))
-    )
-    if coordinator is None:
+    ours = db.once(session, "phones of coordinators", lambda: _phones_of_coordinators(session))
+    coordinator_id = ours.get(db.blind_index(ChannelName.SMS, phone))
+    if coordinator_id is None:
         return False
     now = clock.now()
     waiting = list(
@@ -154,8 +153,8 @@ def answered_page(session: Session, phone: str, words: str) -> bool:
         )
     )
     for flag in waiting:
-        flag.acknowledged_at, flag.acknowledged_by = now, coordinator.id
-        audit.record(session, str(coordinator.id), "flag.acknowledge", flag, by="text")
+        flag.acknowledged_at, flag.acknowledged_by = now, coordinator_id
+        audit.record(session, str(coordinator_id), "flag.acknowledge", flag, by="text")
     if waiting:
         extra = {"count": len(waiting), "page_url": links.url("/console/inbox?folder=risk")}
         outbox.say_to(
@@ -169,6 +168,12 @@ def answered_page(session: Session, phone: str, words: str) -> bool:
             context=extra,
         )
     return bool(waiting)
+
+
+def _phones_of_coordinators(session: Session) -> dict[bytes, UUID]:
+    """Looked up once for a batch of texts: every YES and OK of a member may be one."""
+    active = select(Coordinator.phone_hash, Coordinator.id).where(Coordinator.active.is_(True))
+    return {bytes(digest): id_ for digest, id_ in session.execute(active) if digest}
 
 
 def cannot_text(session: Session, member: Member | None) -> bool:
