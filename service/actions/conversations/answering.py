@@ -186,5 +186,5 @@ def _leftover(session: Session, incoming: Incoming) -> None:
 
 def _answers_something(incoming: Incoming) -> bool:
     """Whether a few words look like an answer to a question that is not open (any more)."""
-    any_question = understanding.screen(incoming.arrived.words, language=incoming.read.language)
+    any_question = understanding.reread(incoming.arrived.words, incoming.read)
     return any_question.confirm is not None or any_question.rsvp in (Rsvp.YES, Rsvp.NO, Rsvp.MAYBE)

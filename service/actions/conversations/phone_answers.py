@@ -25,9 +25,7 @@ def hear(session: Session, incoming: Incoming) -> str | None:
         return None
     if incoming.read.weak_opt_out or incoming.read.intent == Intent.HELP:
         return None
-    said = understanding.screen(
-        incoming.arrived.words, language=incoming.read.language, question=Question.CONFIRM
-    ).confirm
+    said = understanding.reread(incoming.arrived.words, incoming.read, Question.CONFIRM).confirm
     another = any(asked.asks == Asks.YES_NO for asked in incoming.asked)  # an invite by mail may be meant
     if said == Confirm.NO and (another or incoming.member is None):
         return None  # of two who share a number it may be the other's

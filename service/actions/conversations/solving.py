@@ -75,7 +75,7 @@ def in_words(session: Session, incoming: Incoming) -> None:
 
 def _read_as(incoming: Incoming, question: understanding.Question) -> Understanding:
     """The same words as an answer to another open question."""
-    return understanding.screen(incoming.arrived.words, language=incoming.read.language, question=question)
+    return understanding.reread(incoming.arrived.words, incoming.read, question)
 
 
 def _answered(session: Session, incoming: Incoming, asked: questions.Asked) -> None:

@@ -32,7 +32,7 @@ class _Part:
 
     def __init__(self, incoming: Sequence[Incoming]) -> None:
         now = clock.now()
-        self.rows = [
+        self.rows: list[dict[str, Any]] = [
             {"provider": e.provider, "kind": e.kind, "event_id": _fitting(e.event_id), "raw": e.raw,
              "received_at": now, "attempts": 0}
             for e in incoming
@@ -55,12 +55,13 @@ def keep(incoming: Sequence[Incoming]) -> int:
     """Store webhooks before they are answered; returns how many were new. The bell rings only after the commit.
 
     Requests that come at the same moment share a commit: the first writes what all of them brought, and the others
-    find it done. A bell that cannot be rung (Redis is down) changes nothing: the event is safe and the workers look
-    by themselves.
+    find it done. Whoever wrote rings for them, once nobody waits for it any more. A bell that cannot be rung (Redis is
+    down) changes nothing: the event is safe and the workers look by themselves.
     """
     if not incoming:
         return 0
     part = _Part(incoming)
+    together: list[_Part] = []
     with _arriving:
         _parts.append(part)
     with _writing:
@@ -68,6 +69,8 @@ def keep(incoming: Sequence[Incoming]) -> int:
             with _arriving:
                 together, _parts[:] = _parts[:], []
             _write(together)
+    if _worth_a_ring({row["kind"] for one in together if one.new for row in one.rows}):
+        queue.ring("process_inbound")
     if part.error is not None:
         raise part.error
     return part.new
@@ -100,18 +103,17 @@ def _insert(rows: Sequence[dict[str, Any]]) -> set[tuple[str, str]]:
         found = session.connection().execute(
             statement.returning(table.c.provider, table.c.event_id), list(ordered.values())
         )
-        new = {(provider, event_id) for provider, event_id in found}
-        if new and _worth_a_ring({row["kind"] for row in ordered.values()}):
-            queue.ring_after(session, "process_inbound")
-    return new
+        return {(provider, event_id) for provider, event_id in found}
 
 
 def _worth_a_ring(kinds: set[str]) -> bool:
-    """Words are rung for at once. Receipts come by the thousand and nobody waits for one: now and then is enough, for
-    the worker lingers a little longer than that.
+    """Whether to ring for new webhooks of these kinds. Words are rung for at once. Receipts come by the thousand and
+    nobody waits for one: now and then is enough, for the worker lingers a little longer than that.
     """
     global _rung_at
     now = time.monotonic()
+    if not kinds:
+        return False
     if kinds.isdisjoint(WORDS) and now < _rung_at + RECEIPTS_RING_EVERY:
         return False
     _rung_at = now

@@ -16,15 +16,17 @@ from service.models.conversations import WebhookEvent
 
 log = logs.get("inbound")
 
-AT_ONCE = 24
-"""Messages in one transaction: about as many as are dealt with in 50 ms, for on SQLite a webhook waits so long."""
+AT_ONCE = 48
+"""Messages in one transaction."""
+AT_ONCE_ON_SQLITE = 24
+"""About as many as are dealt with in 50 ms: so long a webhook waits for the one writer, and comes next."""
 
 
 def take_next() -> int:
     """Deal with the oldest messages from members; how many those were. A failure is tried again, later."""
     ids: list[int] = []
     try:
-        return _take(AT_ONCE, ids)
+        return _take(AT_ONCE_ON_SQLITE if db.current().is_sqlite else AT_ONCE, ids)
     except Exception as error:
         if not ids:
             raise

@@ -38,6 +38,7 @@ __all__ = [
     "Rsvp",
     "Scope",
     "Understanding",
+    "reread",
     "screen",
     "understand",
     "use_model",
@@ -107,6 +108,16 @@ def understand(
             reasons=[*reasons, template],
         )
     return _answers(ready, replace(labels, me_too=me_too), question)
+
+
+def reread(text: str, read: Understanding, question: Question | None = None) -> Understanding:
+    """What a text that has been screened (`read`) says as an answer to another question, and its keyword.
+
+    Risk and requests to stop stay as they were read: they are most of the work, and what we asked does not change them.
+    """
+    if read.tapback or read.automatic:
+        return read
+    return _answers(normalise(text, language=read.language), read, question)
 
 
 def _open(question: Question | None, rsvp: Rsvp) -> Rsvp | None:
