@@ -61,16 +61,17 @@ def in_words(session: Session, incoming: Incoming) -> None:
     """
     if incoming.member is None or not incoming.asked or incoming.asked[0].asks != Asks.SCORE:
         return
-    session.execute(
-        update(Delivery)
-        .where(
-            Delivery.campaign_id == incoming.asked[0].campaign_id,
-            Delivery.member_id == incoming.member.id,
-            Delivery.answered_at.is_(None),
+    with session.no_autoflush:  # no delivery of a campaign is new
+        session.execute(
+            update(Delivery)
+            .where(
+                Delivery.campaign_id == incoming.asked[0].campaign_id,
+                Delivery.member_id == incoming.member.id,
+                Delivery.answered_at.is_(None),
+            )
+            .values(answered_at=clock.now())
+            .execution_options(synchronize_session=False)
         )
-        .values(answered_at=clock.now())
-        .execution_options(synchronize_session=False)
-    )
 
 
 def _read_as(incoming: Incoming, question: understanding.Question) -> Understanding:
