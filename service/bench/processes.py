@@ -102,8 +102,12 @@ def running(argv: list[str], env: Mapping[str, str], folder: Path, *, piped: boo
         child.stop()
 
 
-def until(ready: Callable[[], bool], child: Process | None = None, *, seconds: float = 30, what: str = "") -> float:
-    """Wait until `ready`; the seconds it took. Raises Unavailable after `seconds`, or when `child` has ended."""
+def until(
+    ready: Callable[[], bool], child: Process | None = None, *, seconds: float = 30, every: float = 0.02, what: str = ""
+) -> float:
+    """Wait until `ready`, which is asked `every` so many seconds; the seconds it took. Raises Unavailable after
+    `seconds`, or when `child` has ended.
+    """
     began = time.perf_counter()
     while not ready():
         if child is not None and child.process.poll() is not None:
@@ -111,7 +115,7 @@ def until(ready: Callable[[], bool], child: Process | None = None, *, seconds: f
         if time.perf_counter() - began > seconds:
             wrote = f" {child.last_words()}" if child is not None else ""
             raise Unavailable(f"The bench waited {seconds:.0f} s in vain{what and ' for ' + what}.{wrote}")
-        time.sleep(0.02)
+        time.sleep(every)
     return time.perf_counter() - began
 
 

@@ -2,11 +2,13 @@
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from threading import Lock
 from typing import Any
+
+from sqlalchemy import Connection
 
 from service import clock, db, queue
 from service.models.conversations import WebhookEvent
@@ -61,14 +63,10 @@ def keep(incoming: Sequence[Incoming]) -> int:
     if not incoming:
         return 0
     part = _Part(incoming)
-    together: list[_Part] = []
     with _arriving:
         _parts.append(part)
     with _writing:
-        if not part.done:
-            with _arriving:
-                together, _parts[:] = _parts[:], []
-            _write(together)
+        together = [] if part.done else _write(_arrived)
     if _worth_a_ring({row["kind"] for one in together if one.new for row in one.rows}):
         queue.ring("process_inbound")
     if part.error is not None:
@@ -76,34 +74,46 @@ def keep(incoming: Sequence[Incoming]) -> int:
     return part.new
 
 
-def _write(parts: Sequence[_Part]) -> None:
-    """Store what several requests brought; where that fails, each by itself, so that none fails for another's sake."""
+def _arrived() -> list[_Part]:
+    """What has arrived until now, each only once."""
+    with _arriving:
+        together, _parts[:] = _parts[:], []
+    return together
+
+
+def _write(take: Callable[[], list[_Part]]) -> list[_Part]:
+    """Store what several requests brought (`take`); where that fails, each by itself, so that none fails for another's
+    sake. Returns what was taken.
+    """
+    parts: list[_Part] = []
     try:
-        new = _insert([row for part in parts for row in part.rows])
+        with db.transaction() as session:
+            connection = session.connection()  # on SQLite it waits here for the one writer; who comes meanwhile joins
+            parts = take()
+            new = _insert(connection, [row for part in parts for row in part.rows])
     except Exception as error:
-        if len(parts) > 1:
-            for part in parts:
-                _write([part])
-        else:
-            parts[0].error, parts[0].done = error, True
-        return
+        parts = parts or take()
+        for part in parts:
+            if len(parts) > 1:
+                _write(lambda alone=part: [alone])  # type: ignore[misc]
+            else:
+                part.error, part.done = error, True
+        return parts
     for part in parts:
         part.new = sum((row["provider"], row["event_id"]) in new for row in part.rows)
         new -= {(row["provider"], row["event_id"]) for row in part.rows}  # a repeat at the same moment is not new
         part.done = True
+    return parts
 
 
-def _insert(rows: Sequence[dict[str, Any]]) -> set[tuple[str, str]]:
+def _insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> set[tuple[str, str]]:
     """Insert rows that are not there yet; the (provider, event id) of those that were new."""
     # In one order: two repeats of one batch at the same moment must not wait for each other in a circle.
     ordered = {(row["provider"], row["event_id"]): row for row in sorted(rows, key=itemgetter("event_id"))}
     table: Any = WebhookEvent.__table__
     statement = db.insert(table).on_conflict_do_nothing(index_elements=["provider", "event_id"])
-    with db.transaction() as session:
-        found = session.connection().execute(
-            statement.returning(table.c.provider, table.c.event_id), list(ordered.values())
-        )
-        return {(provider, event_id) for provider, event_id in found}
+    found = connection.execute(statement.returning(table.c.provider, table.c.event_id), list(ordered.values()))
+    return {(provider, event_id) for provider, event_id in found}
 
 
 def _worth_a_ring(kinds: set[str]) -> bool:
