@@ -61,7 +61,7 @@ def _words(giving: Giving) -> Words:
             _("Share a feeling"),
             _("Something that you feel, in a line or two. Others may answer ME TOO."),
             _("Your feeling"),
-            _("Others may be asked whether they know it, without your name. You hear how many do, if they are enough."),
+            _("Others may be asked whether they know it, without your name. You hear how many do, if enough do."),
             _("Thank you. Your feeling is with a volunteer now."),
         ),
     }[giving]

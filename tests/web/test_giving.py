@@ -62,7 +62,7 @@ def test_no_name_is_offered_to_those_who_told_us_none(client: FlaskClient) -> No
 def test_a_note_says_before_anything_is_typed_that_there_is_no_room(client: FlaskClient) -> None:
     ana, luz = add_member("Ana", ANA), add_member("Luz", "+12025550191", locale="es-MX")
     for member, still_read, day_from in (
-        (ana, "One of yours is still with a volunteer", "There is room for your next one from"),
+        (ana, "A note of yours is still with a volunteer", "There is room for your next one from"),
         (luz, "Una nota tuya sigue con alguien del equipo", "Hay lugar para la próxima desde el"),
     ):
         here = page_of(member, "note")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from service import clock, db
 from service.actions import tools
@@ -205,7 +205,15 @@ def test_a_prompt_is_asked_at_once_and_looked_at_before_it_leaves(enter: Enter) 
     assert "I say yes and mean no" in asked
     assert "I say yes and mean no" not in line
     own = enter("circle_coordinator", email="olu@example.org")
-    desk.give_circle(desk.coordinator("olu@example.org"), add_circle())
+    circle = add_circle()
+    desk.give_circle(desk.coordinator("olu@example.org"), circle)
+    submit(console, where, {}, to=f"{where}/{first.id}/ask")
+    with db.transaction() as session:
+        session.execute(update(Campaign).where(Campaign.prompt_id == first.id).values(circle_id=circle.id))
+        theirs = session.scalars(select(Campaign.id).where(Campaign.prompt_id == first.id)).one()
+    assert "I dread the week" in own.get(f"/console/campaigns/{theirs}/edit").text  # seen, and not theirs to change
+    changed = submit(own, f"/console/campaigns/{theirs}/edit", {"kind": "prompt", "circle_id": str(circle.id)})
+    assert "Prompts go to everybody" in changed.text
     assert submit(own, "/console/you", {}, to=f"{where}/{first.id}/ask").status_code == 403
     assert "You too?" not in own.get("/console/campaigns/new").text
     assert submit(own, "/console/campaigns/new", {"kind": "prompt"}).status_code == 403
