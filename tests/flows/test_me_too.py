@@ -42,6 +42,10 @@ def many(count: int, start: int = 0, **more: Any) -> list[Member]:
     return [add_member(f"N{n}", f"+1202555{2000 + n}", **more) for n in range(start, start + count)]
 
 
+PHONES = [f"+1202555{2000 + n}" for n in range(9)]
+"""Of nine of the many."""
+
+
 def felt(thing: Story | Prompt, members: Sequence[Member]) -> list[int]:
     """These say ME TOO, one after the other; what each is told."""
     told = []
@@ -263,11 +267,25 @@ def test_in_a_small_circle_the_number_never_names_everybody(talk: Talk) -> None:
     assert felt(story, more) == [5] * 3 + [10] * 6  # of 16 who got it at most two thirds of the others, in fives
 
 
+@ONE
+def test_among_few_of_one_language_the_number_never_names_everybody(talk: Talk) -> None:
+    spanish = many(7, locale="es")
+    many(9, 7)
+    both = own("I say yes and mean no", "Digo que sí y quiero decir que no")
+    draft = at_once(both)
+    campaigns.start(draft)
+    campaigns.cancel(draft)  # called off before it asked anybody: that lifts no limit
+    campaigns.start(at_once(both, languages=("es",)), override=True)
+    tick(talk, NOON)
+    assert felt(both, spanish) == [0] * 7  # six others of six would be a list of names
+
+
 def test_a_shared_feeling_is_asked_once_and_the_result_comes_back(talk: Talk) -> None:
     author, ana = add_member("Author", BEN), add_member("Ana", ANA)
     carol = add_member("Carol", None, MAIL)
     add_member("Luz", "+12025550190", locale="es")
     mourning = add_member("Moe", "+12025550191")
+    crowd = many(9)
     with db.transaction() as session:
         session.get_one(Member, mourning.id).loss_on = NOON.date()
     for words in ("SHARE", FEELING, "PASS"):
@@ -278,14 +296,14 @@ def test_a_shared_feeling_is_asked_once_and_the_result_comes_back(talk: Talk) ->
     with db.transaction() as session:
         session.execute(update(Gift).values(state=GiftState.APPROVED, decided_at=NOON))
     got = tick(talk, FIRST)
-    assert got == [ANA, MAIL]  # not the author, nobody in mourning, and nobody in another language
+    assert got == sorted([ANA, MAIL, *PHONES])  # not the author, nobody in mourning, and nobody in another language
     prompt = every(Prompt)[0]
     assert prompt.gift_id == gift.id
     with clock.frozen_at(FIRST):
         assert talk.text(ANA, "me too") == ["me_too_noted"]
         mail = next(out for out in talk.left if out.to == MAIL)
         assert talk.mail(MAIL, "same here", answers=mail) == ["me_too_noted"]
-    felt(prompt, many(9))
+    felt(prompt, crowd)
     told = tick(talk, FIRST + timedelta(days=4, hours=1))
     assert {ANA, MAIL} <= set(told)
     assert BEN in told  # its author: felt by ten others
@@ -330,6 +348,7 @@ def test_a_coordinator_asks_one_at_once_and_the_result_comes_back(talk: Talk) ->
     add_member("Ana", ANA)
     add_member("Luz", "+12025550190", locale="es")
     share(author)
+    crowd = many(9)
     later_one = own("I say yes and mean no")
     weekly()
     telling.run()
@@ -340,11 +359,11 @@ def test_a_coordinator_asks_one_at_once_and_the_result_comes_back(talk: Talk) ->
     with db.reading() as session:
         assert [p.id for p in prompts.ready(session)] == [p.id for p in line]  # a draft has asked nobody
         assert prompts.draft_of(session, feeling.id) == draft
-        assert campaigns.reach(session, campaigns.get(session, draft)).people == 1  # not the author, nor in Spanish
+        assert campaigns.reach(session, campaigns.get(session, draft)).people == 10  # not the author, nor in Spanish
     campaigns.start(draft, override=True)
-    assert tick(talk, NOON) == [ANA]
+    assert tick(talk, NOON) == sorted([ANA, *PHONES])
     assert talk.text(ANA, "me too") == ["me_too_noted"]
-    felt(feeling, many(9))
+    felt(feeling, crowd)
     again = at_once(feeling)
     assert wrong(again) == ["prompt_id"]
     with pytest.raises(Invalid, match="asked already"):

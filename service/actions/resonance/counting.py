@@ -86,14 +86,18 @@ def count(session: Session, thing: Thing, besides: list[UUID]) -> int:
 
 
 def within(session: Session, thing: Thing, number: int) -> int:
-    """The number, or as much of it as may be told where the thing went to circles only: two thirds of the others."""
+    """The number, or as much of it as may be told where the thing went to a part of us only: two thirds of the others.
+
+    A part is a circle, and for a prompt, which nobody comes upon in any other way, those of one language.
+    """
     carried = Campaign.story_id == thing.id if isinstance(thing, Story) else Campaign.prompt_id == thing.id
     rows = session.execute(
-        select(Campaign.circle_id, Campaign.audience_size).where(
+        select(Campaign.circle_id, Campaign.audience, Campaign.audience_size).where(
             carried, Campaign.kind.in_(ASKING), Campaign.frozen_at.is_not(None), Campaign.started_at.is_not(None)
         )
     ).all()
-    if not rows or any(circle_id is None for circle_id, _ in rows):
+    parts = isinstance(thing, Prompt)
+    if not rows or any(circle is None and not (parts and spec.get("languages")) for circle, spec, _ in rows):
         return number
-    others = sum(size or 0 for _, size in rows) - 1
+    others = sum(size or 0 for _, _, size in rows) - 1
     return min(number, rounded(max(others, 0) * 2 // 3))
