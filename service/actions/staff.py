@@ -80,21 +80,26 @@ def set_password(token: str, password: str) -> Coordinator:
     """
     person = read_password_link(token)
     _check_password(password, person.email)
-    hashed = _hasher.hash(password)  # before the transaction: it takes 50 ms, and SQLite has one writer
+    made = hashed(password)  # before the transaction: it takes 50 ms, and SQLite has one writer
     with transaction() as session:
         # Two people with the same link: only the first finds the password that the link was made for.
         changed = session.execute(
             update(Coordinator)
             .where(Coordinator.id == person.id, Coordinator.password_hash.is_not_distinct_from(person.password_hash))
-            .values(password_hash=hashed)
+            .values(password_hash=made)
             .returning(Coordinator.id)
         ).first()
         if changed is None:
             raise LinkExpired("This link was used already. Sign in, or ask for a new link.")
         _end(session, person.id)
         audit.record(session, str(person.id), "coordinator.password_set", person)
-    person.password_hash = hashed
+    person.password_hash = made
     return person
+
+
+def hashed(password: str) -> str:
+    """`password` as it is kept."""
+    return _hasher.hash(password)
 
 
 def authenticate(email: str, password: str) -> Coordinator:
@@ -110,9 +115,11 @@ def authenticate(email: str, password: str) -> Coordinator:
         _log.warning("sign_in_refused", coordinator_id=str(person.id) if person else None)
         raise Invalid("That email and password do not go together. Try again, or ask an administrator for a new link.")
     if _hasher.check_needs_rehash(known):
-        rehashed = _hasher.hash(password)
+        person.password_hash = hashed(password)  # links to a new password are made of it
         with transaction() as session:
-            session.execute(update(Coordinator).where(Coordinator.id == person.id).values(password_hash=rehashed))
+            session.execute(
+                update(Coordinator).where(Coordinator.id == person.id).values(password_hash=person.password_hash)
+            )
     return person
 
 

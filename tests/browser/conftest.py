@@ -28,7 +28,7 @@ def context(chromium: Browser, world: World) -> Iterator[BrowserContext]:
     opened = chromium.new_context(
         viewport={"width": 1280, "height": 900}, locale="en-US", timezone_id="America/New_York"
     )
-    opened.set_default_timeout(15_000)
+    opened.set_default_timeout(40_000)  # patience for a machine that has other things to do
     complaints: list[str] = []
 
     def listen(page: Page) -> None:

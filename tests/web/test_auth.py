@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from argon2 import Type, extract_parameters
+from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.profiles import RFC_9106_LOW_MEMORY
 from click.testing import CliRunner
 from flask import Flask
@@ -123,6 +123,21 @@ def test_a_wrong_password_and_an_unknown_email_get_the_same_answer(
     assert without_tokens[0] == without_tokens[1]
     assert 'value="ana@example.org"' in wrong.text  # what was typed stays
     assert "not the password" not in wrong.text
+
+
+@only_sqlite
+def test_a_hash_of_other_days_is_renewed_at_sign_in_and_a_new_link_holds(console: FlaskClient) -> None:
+    with db.transaction() as session:
+        person = session.scalars(select(Coordinator)).one()
+        old = person.password_hash = PasswordHasher(time_cost=2, memory_cost=16, parallelism=1).hash(PASSWORD)
+    entered = staff.authenticate(person.email, PASSWORD)
+    with db.reading() as session:
+        kept = session.scalars(select(Coordinator.password_hash)).one()
+    assert kept is not None
+    assert kept != old
+    assert extract_parameters(kept) == extract_parameters(staff.hashed("any words"))
+    assert staff.authenticate(person.email, PASSWORD).id == person.id
+    staff.set_password(path_of(staff.password_link(entered)).rsplit("/", 1)[1], "four quiet winter evenings")
 
 
 def test_passwords_are_hashed_with_the_work_of_rfc_9106() -> None:

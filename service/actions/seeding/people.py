@@ -4,10 +4,8 @@ from datetime import UTC, datetime, time, timedelta
 from itertools import chain
 from zoneinfo import ZoneInfo
 
-from argon2 import PasswordHasher
-
 from service import config, db
-from service.actions import contacts, zones
+from service.actions import contacts, staff, zones
 from service.actions.seeding import consents
 from service.actions.seeding.ground import Ground, Row
 from service.models.members import Address, ChannelName, Member, MemberState, Subscription, SubscriptionState, Topic
@@ -22,7 +20,7 @@ _SUBSCRIBED: dict[MemberState, SubscriptionState] = {
 
 def coordinators(ground: Ground, password: str) -> None:
     """Everybody signs in with the same password, so that each role can be looked at."""
-    hashed = PasswordHasher().hash(password)
+    hashed = staff.hashed(password)
     for row in ground.rows.coordinators:
         person = Coordinator(
             id=db.uuid7(),
