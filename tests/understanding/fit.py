@@ -20,9 +20,9 @@ from tests.understanding.everyday import TUNED, everyday
 
 Example = tuple[bool, frozenset[str], float]
 """Whether the label holds, the features of the text, and how much the example counts."""
-OTHERS = 0.3
+OTHERS = 0.1
 """How much a text that answers no invite counts in learning what answers are."""
-EPOCHS, RATE, FADE, SHRINK, SEED = 40, 0.05, 0.93, 2e-4, 1
+EPOCHS, RATE, FADE, SHRINK, SEED = 40, 0.05, 0.93, 3e-5, 1
 LEAST = 2
 """Weights nearer to nothing than this (in hundredths) are left out of the file."""
 ORDINARY = 4.0

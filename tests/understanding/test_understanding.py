@@ -367,3 +367,36 @@ def test_rules_count_in_what_is_told_to_others_as_everywhere(piece: str, risk: R
     found = screen(piece, telling=True).risk
     assert found in (risk, Risk.IMMINENT)
     assert found is screen(piece).risk
+
+
+@pytest.mark.parametrize(
+    "text", ["WITHDRAW", "withdraw b", "retirar mi historia", "STOP SERIES", "week off", "no news", "withdraw note"]
+)
+def test_words_that_take_one_thing_back_are_no_stop_and_no_worry(text: str) -> None:
+    labels = understand(text)
+    assert labels.intent is Intent.NONE
+    assert labels.risk is Risk.NONE
+
+
+def test_a_hedged_wish_to_stop_is_a_hint_for_a_person() -> None:
+    labels = understand("not sure I want these anymore")
+    assert labels.intent is Intent.NONE
+    assert labels.weak_opt_out
+
+
+@pytest.mark.parametrize(
+    ("text", "score"),
+    [
+        ("me quedo en el 3, todavía me asusto con los ruidos", 3),
+        ("ponle 1 porque no hay menos", 1),
+        ("Number three please", 3),
+        ("uno nomás", 1),
+        ("2 tired 2 think", None),
+        ("half a one", None),
+        ("menos 1", None),
+        ("un tres y pico, casi cuatro", None),
+        ("mi nieto sacó un 5 en matemáticas", None),
+    ],
+)
+def test_a_score_among_other_words(text: str, score: int | None) -> None:
+    assert understand(text).checkin == score

@@ -8,9 +8,9 @@ from service.actions.understanding.lexicon import lexicon
 from service.actions.understanding.normalise import Text
 from service.actions.understanding.patterns import Hit
 
-_SURE = -3.0
+SURE = -3.0
 """The log odds below which the likeliest answer is not taken for one."""
-_OUTWEIGHS = 3.0
+OUTWEIGHS = 3.0
 """By how much (log odds) words must speak for another answer than the rules found."""
 _BUT = re.compile(r" (?:but|pero|however|aunque|though|sino|except|actually|wait|correction|mejor dicho) ")
 
@@ -40,9 +40,9 @@ def read_rsvp(text: Text, *, guess: bool = True) -> tuple[Rsvp, list[str]]:
     best, second = sorted(weighed, reverse=True)[:2]
     likeliest = options[weighed.index(best)]
     if answer is Rsvp.UNCLEAR and not hits:
-        return (likeliest, ["weight of words: answer"]) if best > _SURE else (Rsvp.UNCLEAR, [])
+        return (likeliest, ["weight of words: answer"]) if best > SURE else (Rsvp.UNCLEAR, [])
     spoken = len(text.words.split()) > 2 or all("weak" in hit.rule.marks for hit in hits)
-    if likeliest is not answer and spoken and best - second > _OUTWEIGHS:
+    if likeliest is not answer and spoken and best - second > OUTWEIGHS:
         return likeliest, [*names, "weight of words: another answer"]
     return answer, names
 

@@ -19,12 +19,16 @@ _RANGE = re.compile(
 _NUMBER = r"(?:[1-5]|one|two|three|four|five|uno|dos|tres|cuatro|cinco)"
 _EITHER = re.compile(
     rf"(?<!from )(?<!from a )\b{_NUMBER}\s*(?:or|o|to)\s*(?:(?:maybe|quizas|quiza|a|un|like)\s*)*{_NUMBER}\b"
-    rf"|\b{_NUMBER}\s*(?:and a half|y medio|y media)\b"
+    rf"|\b{_NUMBER}\s*(?:and a half|y medio|y media|y pico|and a bit)\b|\bhalf an? {_NUMBER}\b|\bmedio {_NUMBER}\b"
 )
 _MEANING = re.compile(
     rf"\b{_NUMBER}\s+(?:is|means?|es|significa|quiere decir)\s+[^.,]*[?]|\b(?:does|mean|is)\s+{_NUMBER}\b.*[?]"
 )
 """Asks what a number stands for."""
+_AS_LETTERS = re.compile(
+    r"\b(?:2|two)\s+(?=(?:tired|much|late|busy|think|be|do|go|sad|many|sick|hot|cold|early|soon|far|say|talk)\b)"
+)
+"""`2 tired 2 think`."""
 _TOKEN = re.compile(r"\d+(?:[.,:/\-–]\d+)+|[\-+$#]?\d+|[a-z]+(?:'[a-z]+)?|[.!?;,:\n()~=\-]+")
 _BOUNDARY = re.compile(r"[.!?;,:\n()~=\-]+")
 _ARTICLES = frozenset({"a", "an", "un", "solid", "like", "about", "como"})
@@ -32,7 +36,7 @@ _ARTICLES = frozenset({"a", "an", "un", "solid", "like", "about", "como"})
 
 def read_checkin(text: Text) -> tuple[int | None, bool]:
     """The score, if there is exactly one, and whether the text is a bare number that is no score."""
-    plain = text.plain.replace("'s", "'s")
+    plain = _AS_LETTERS.sub("to ", text.plain.replace("'s", "'s"))
     table = lexicon().spelling["checkin"]
     numbers: dict[str, int] = table["numbers"]
     if _RANGE.search(plain) or _EITHER.search(plain) or _MEANING.search(plain):
@@ -127,11 +131,17 @@ def _is_count(word: str, exceptions: list[str]) -> bool:
 
 def _left(tokens: list[str], at: int, table: dict[str, str]) -> bool:
     before, further = tokens[at - 1], tokens[at - 2] if at >= 2 else ""
+    if before in ("el", "the") and further in ("en", "at", "on"):  # "me quedo en el 3"
+        return (tokens[at - 3] if at >= 3 else "") in table["left_at"].split()
     if before not in table["left"].split():
+        return False
+    if before == "menos":  # minus
+        return further == "o"
+    if before in _ARTICLES and further in ("saco", "sacaron", "scored", "sacamos"):
         return False
     if before in ("at", "en"):
         put = further not in ("me", "it") or (at >= 3 and tokens[at - 3] in ("put", "leave", "keep", "have"))
-        return further in table["left_at"].split() and put
+        return (further in table["left_at"].split() and put) or (at >= 3 and bool(_BOUNDARY.fullmatch(further)))
     if before == "to":
         return bool({"up", "down", "back", "went", "dropped", "from"} & set(tokens[max(0, at - 5) : at + 2]))
     if before == "no":  # nº 3
@@ -139,5 +149,6 @@ def _left(tokens: list[str], at: int, table: dict[str, str]) -> bool:
     if before in ("is", "es"):
         return further in table["left_subjects"].split()
     if before in ("and", "y", "not", "with", "number", "numero"):
-        return tokens[at].isdigit() and before not in ("not",) and further != "is"
+        plainly = tokens[at].isdigit() or (before in ("number", "numero") and at == 1)
+        return plainly and before not in ("not",) and further != "is"
     return True

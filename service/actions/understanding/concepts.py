@@ -1,7 +1,6 @@
 """Says what the words of a text are about, by the lists of `data/concepts.toml`: "pastillas" and "tablets" are PILLS.
 
-What is learned about one word of a concept then holds for the others, in both languages; concepts are of kinds, for
-the same reason.
+What is learned about one word of a concept then holds for the others, in both languages.
 """
 
 from array import array
@@ -80,15 +79,3 @@ def concepts_of(words: Sequence[str]) -> list[list[str]]:
         here += _of_word(word)
         found.append(list(dict.fromkeys(here)))
     return found
-
-
-@cache
-def _kinds() -> dict[str, str]:
-    listed: dict[str, str] = lexicon().spelling["kinds"]
-    return {concept: kind for kind, row in listed.items() for concept in row.split()}
-
-
-def kinds_of(concepts: Sequence[str]) -> list[str]:
-    """The kinds of some concepts, each once, in order."""
-    kinds = _kinds()
-    return list(dict.fromkeys(kinds[concept] for concept in concepts if concept in kinds))

@@ -71,9 +71,9 @@ def _by_weight(words: str, asks: Hit | None, kept: bool) -> Request:
     if kept:
         return Request()
     weight = weights.scores(words, "stop")[0]
-    if weight >= weights.STOP:
-        return Request(Intent.OPT_OUT, Scope.ALL, reasons=("weight of words: stop",))
     weak = next((hit.rule.name for hit in lexicon().books["weak"].hits(words) if not _covered(hit, words)), None)
+    if weight >= (weights.STOP if weak is None else weights.STOP_AGAINST_DOUBT):
+        return Request(Intent.OPT_OUT, Scope.ALL, reasons=("weight of words: stop",))
     if weak is None and weight >= weights.WEAK_STOP:
         weak = "weight of words: perhaps a stop"
     return Request(weak=weak is not None, reasons=(weak,) if weak else ())

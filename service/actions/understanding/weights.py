@@ -13,10 +13,10 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from itertools import combinations, pairwise
+from itertools import pairwise
 from zlib import crc32
 
-from service.actions.understanding.concepts import concepts_of, kinds_of
+from service.actions.understanding.concepts import concepts_of
 from service.actions.understanding.lexicon import HERE
 
 NOTICED = -1.1
@@ -24,7 +24,7 @@ NOTICED = -1.1
 that ordinary life is one."""
 IMMINENT = -2.2
 """The score from which a concern that a rule names is an emergency."""
-ALONE = (0.2, -2.5)
+ALONE = (0.2, -2.2)
 """The scores, noticed and imminent, from which words that no rule knows are an emergency."""
 TOLD, TOLD_ALONE = 0.3, (1.2, -1.2)
 """As NOTICED and ALONE, in what a member writes for others: a hope story is full of hard words, and a person reads all
@@ -33,11 +33,13 @@ SOFT = -2.5
 """The score, noticed, under which a soft rule, or cues of worry, are not believed: "no hope of getting tickets"."""
 LOWERED = (-2.0, -4.0)
 """The scores, noticed and imminent, under which an emergency that a rule names is a concern."""
-DOUBT, DOUBT_ALONE = -2.5, -4.0
+DOUBT, DOUBT_ALONE = -3.0, -6.0
 """As NOTICED, for a text that also asks us to stop, by a rule or by the weight of its words alone: nobody would
 otherwise read it soon."""
-STOP, WEAK_STOP = 0.8, -1.0
+STOP, WEAK_STOP = 0.2, -1.3
 """Scores from which a text asks us to stop, and from which it may."""
+STOP_AGAINST_DOUBT = 1.0
+"""As STOP, for a text in which a rule hears no more than a hint: "not sure I want these"."""
 STOP_AT_RISK = 3.0
 """As STOP, for a text of risk: sorrow is not lightly taken for a stop."""
 DOUBTED_STOP = -2.5
@@ -74,26 +76,15 @@ def _of_words(row: list[str]) -> Iterator[str]:
 
 
 def _of_concepts(tagged: list[list[str]]) -> Iterator[str]:
-    """Concepts and kinds by themselves, and pairs of them in their order; kinds also as pairs and threes anywhere."""
+    """Concepts by themselves, and pairs of them in their order."""
     said = [concepts[:3] for concepts in tagged if concepts]
-    kinds = [kinds_of(concepts)[:2] for concepts in said]
-    for at, (concepts, sorts) in enumerate(zip(said, kinds, strict=True)):
+    for at, concepts in enumerate(said):
         for one in concepts:
             yield "@" + one
-        for sort in sorts:
-            yield "$" + sort
         for later in said[at + 1 : at + REACH]:
             for one in concepts[:2]:
                 for two in later[:2]:
                     yield f"@{one} {two}"
-        for sorts_later in kinds[at + 1 : at + REACH]:
-            for one in sorts:
-                for two in sorts_later:
-                    yield f"${one} {two}"
-    every = sorted({sort for sorts in kinds for sort in sorts})
-    for some in (2, 3):
-        for together in combinations(every, some):
-            yield "$" + "&".join(together)
 
 
 @dataclass(frozen=True, slots=True)
