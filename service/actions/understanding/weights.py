@@ -36,7 +36,7 @@ LOWERED = (-2.0, -4.0)
 DOUBT, DOUBT_ALONE = -3.0, -6.0
 """As NOTICED, for a text that also asks us to stop, by a rule or by the weight of its words alone: nobody would
 otherwise read it soon."""
-STOP, WEAK_STOP = 0.2, -1.3
+STOP, WEAK_STOP = 0.3, -1.3
 """Scores from which a text asks us to stop, and from which it may."""
 STOP_AGAINST_DOUBT = 1.0
 """As STOP, for a text in which a rule hears no more than a hint: "not sure I want these"."""
