@@ -77,7 +77,9 @@ def working(world: World, configure: Callable[..., Settings]) -> Iterator[World]
 def shot(page: Page, name: str) -> None:
     """Keep a picture of the whole page under `name`, and refuse what axe finds wrong with it."""
     SHOTS.mkdir(exist_ok=True)
-    # Colours fade over from one theme to the other: only what has come to rest is judged.
+    # Colours fade over from one theme to the other: only what has come to rest is judged. A fading begins with the
+    # second frame after a change at the latest; before that there would be nothing to wait for.
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     page.evaluate("Promise.allSettled(document.getAnimations().map(each => each.finished))")
     page.screenshot(path=str(SHOTS / f"{name}.png"), full_page=True, caret="initial")
     found = Axe().run(page)
