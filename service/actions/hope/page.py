@@ -79,7 +79,7 @@ def ask_change(author_id: UUID, channel: ChannelName, words: str) -> tuple[Heard
         raise Invalid("Write a few words first.", field="words")
     with transaction() as session:
         member = existing(session, author_id)
-        written = on_page.take(session, member, channel, words)
+        written = on_page.take(session, member, channel, words, only_bare_stop=True)
         if written.heard == Heard.KEPT:
             on_page.to_person(written.thread)
         return written.heard, duty.when_words(session, member)
