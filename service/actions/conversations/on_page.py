@@ -59,7 +59,8 @@ def take(
     """Store what was written and judge it: risk, a stop, and whether a person is in the conversation.
 
     `shown` stands in the conversation in place of `words` (a check-in's number with its word). `only_bare_stop`: where
-    somebody says what weighs on them, or what to change in their story, only STOP and nothing else is a stop. `telling`: it is written for others.
+    somebody says what weighs on them, or what to change in their story, only STOP and nothing else is a stop.
+    `telling`: it is written for others.
     Raises Conflict for somebody who has left.
     """
     if member.state != MemberState.ACTIVE:
