@@ -58,6 +58,7 @@ def state(id_: UUID) -> GiftState:
 
 def shows(page: Page, name: str) -> None:
     expect(page.locator("#body")).to_have_value(WORDS[name])
+    page.wait_for_load_state()  # the words stand there before the script does that listens to keys
 
 
 def test_the_desk_is_worked_by_keyboard_and_nothing_happens_while_typing(context: BrowserContext, world: World) -> None:
