@@ -223,7 +223,9 @@ def _queueing(turnstile: str) -> Iterator[None]:
 
 
 def _postgres_engine(url: str) -> Engine:
-    return create_engine(url, pool_size=8, max_overflow=16, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+    # The encoding is told: a server set up without a locale says SQL_ASCII, and psycopg would then hand out bytes.
+    told = {"connect_timeout": 5, "client_encoding": "utf8"}
+    return create_engine(url, pool_size=8, max_overflow=16, pool_pre_ping=True, connect_args=told)
 
 
 def insert(table: Any) -> Any:
