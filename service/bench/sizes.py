@@ -13,6 +13,8 @@ class Sizes:
     """Members while the answers are timed."""
     growth: tuple[int, ...]
     """Recipients of the campaigns whose cost is compared, small to large."""
+    deliveries: int
+    """Deliveries in the table, most of them of campaigns that are over, while the plans of a claim are taken."""
     slow_seconds: float
     """How long sending at 50 ms of latency is watched."""
     slow_lines: tuple[int, ...]
@@ -26,14 +28,14 @@ class Sizes:
 
 
 FULL = Sizes(
-    both=40_000, crowd=100_000, growth=(1_000, 10_000, 100_000, 1_000_000), slow_seconds=8, slow_lines=(16, 64),
-    calls=20_000, few=3_000, replies=60, replies_per_second=5,
+    both=40_000, crowd=100_000, growth=(1_000, 10_000, 100_000, 1_000_000), deliveries=10_000_000,
+    slow_seconds=8, slow_lines=(16, 64), calls=20_000, few=3_000, replies=60, replies_per_second=5,
 )  # fmt: skip
 QUICK = Sizes(
-    both=4_000, crowd=6_000, growth=(1_000, 3_000, 10_000), slow_seconds=3, slow_lines=(16,),
-    calls=4_000, few=800, replies=10, replies_per_second=5,
+    both=4_000, crowd=6_000, growth=(1_000, 3_000, 10_000), deliveries=50_000, slow_seconds=3,
+    slow_lines=(16,), calls=4_000, few=800, replies=10, replies_per_second=5,
 )  # fmt: skip
 TINY = Sizes(
-    both=120, crowd=150, growth=(150,), slow_seconds=0.6, slow_lines=(8,), calls=60, few=20, replies=3,
-    replies_per_second=10,
+    both=120, crowd=150, growth=(150,), deliveries=600, slow_seconds=0.6, slow_lines=(8,), calls=60, few=20,
+    replies=3, replies_per_second=10,
 )  # fmt: skip
