@@ -1,6 +1,8 @@
 """What is handed to an operator agrees with the code: the example settings, the lock, the deployment files."""
 
 import re
+import shlex
+import subprocess
 import tomllib
 
 import pytest
@@ -11,7 +13,7 @@ from service.cli import main
 from service.config import ROOT, Settings
 
 LOCK = (ROOT / "requirements.lock").read_text().splitlines()
-COMMAND = re.compile(r"hearthline (web|worker|clock|db|sandbox|demo)\b(?: (upgrade|%i))?")
+COMMAND = re.compile(r"hearthline (web|worker|clock|db|sandbox|demo)\b(?: (upgrade))?")
 
 
 def test_every_setting_is_in_the_example_with_its_own_default() -> None:
@@ -52,3 +54,13 @@ def test_deployment_files_use_commands_that_exist(path: str) -> None:
         assert command in main.commands
         if rest == "upgrade":
             assert rest in main.commands[command].commands  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("instance", "queue"), [("texts", "texts"), ("texts-2", "texts"), ("inbound-b-3", "inbound")])
+def test_several_workers_of_one_queue_may_run_on_one_machine(instance: str, queue: str) -> None:
+    unit = (ROOT / "docs/deploy/hearthline-worker@.service").read_text()
+    (line,) = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)
+    # What systemd makes of it: %i is the part behind the @, %% a percent sign, $$ a dollar.
+    line = line.replace("%i", instance).replace("%%", "%").replace("$$", "$")
+    shown = shlex.split(line.replace("exec /opt/hearthline/bin/hearthline", "echo"))
+    assert subprocess.run(shown, capture_output=True, text=True, check=True).stdout.split() == ["worker", queue]
