@@ -12,6 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 COMMA = "(?:, )*"
+MET = 2_000
+"""So many words are remembered with the rules that they call for."""
+FEW = 60
+"""A second look at words before a rule is tried is kept to so many: it costs memory in every worker."""
 GAPS = {"..": r"(?:[^ .?]+ ){0,3}?", "...": r"(?:[^ .?]+ ){0,7}?"}
 EDGES = {
     "<": r"(?<![^ ])(?<!. )(?:[.,?] )*",
@@ -32,6 +36,8 @@ class Piece:
     regex: str
     needs: Anchors
     words: frozenset[str]
+    also: frozenset[str] = frozenset()
+    """More words of which a text needs one; empty when that cannot be said, or would be many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,7 @@ class Rule:
     needs: frozenset[str]
     words: frozenset[str]
     marks: frozenset[str] = field(default_factory=frozenset)
+    also: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +150,16 @@ class Compiler:
 
 
 def _all(pieces: list[Piece]) -> Piece:
-    needed = [piece.needs for piece in pieces if piece.needs is not None]
+    needed = sorted((piece.needs for piece in pieces if piece.needs is not None), key=len)
+    also = needed[1] if len(needed) > 1 and len(needed[1]) <= FEW else frozenset[str]()
+    if any(word.endswith("*") for word in also):
+        also = frozenset()
     words = frozenset[str]().union(*(piece.words for piece in pieces))
     return Piece(
         _folded([piece.regex for piece in pieces]),
-        min(needed, key=len) if needed else None,
+        needed[0] if needed else None,
         words,
+        also,
     )
 
 
@@ -199,6 +210,7 @@ class RuleBook:
         rules = list(rules)
         # What a rule needs goes into the tables below; kept at each rule as well it would fill every worker's memory.
         self.rules = [replace(rule, needs=frozenset(), words=frozenset()) for rule in rules]
+        self._also = [rule.also for rule in rules]
         self._compiled: dict[
             int, re.Pattern[str]
         ] = {}  # filled as rules are met: most never are, and each takes memory
@@ -208,20 +220,34 @@ class RuleBook:
             for word in rule.needs:
                 table = self._by_beginning if word.endswith("*") else self._by_word
                 table.setdefault(word.rstrip("*"), []).append(number)
+        self._met: dict[str, tuple[int, ...]] = {}
         self._lengths = sorted({len(beginning) for beginning in self._by_beginning})
 
     def hits(self, words: str) -> Iterator[Hit]:
         """Every place where a rule fits, rules in their written order. `words` is a text made by `normalise`."""
-        found: set[int] = set()
-        for word in set(words.split()):
-            found.update(self._by_word.get(word, ()))
-            for length in self._lengths:
-                found.update(self._by_beginning.get(word[:length], ()))
+        said, found = set(words.split()), set[int]()
+        for word in said:
+            numbers = self._met.get(word)
+            found.update(self._rules_of(word) if numbers is None else numbers)
         for number in sorted(found):
+            if (also := self._also[number]) and also.isdisjoint(said):
+                continue
             if number not in self._compiled:
                 self._compiled[number] = re.compile(self.rules[number].regex)
-            for match in self._compiled[number].finditer(words):
-                yield Hit(self.rules[number], match.start(), match.end())
+            search, at = self._compiled[number].search, 0
+            while match := search(words, at):
+                yield Hit(self.rules[number], match.start() + 1, match.end())
+                at = match.end() - 1  # the space behind one hit is the space before the next
+
+    def _rules_of(self, word: str) -> tuple[int, ...]:
+        """The rules that a word calls for; kept for the few thousand words that come again and again."""
+        found = [*self._by_word.get(word, ())]
+        for length in self._lengths:
+            found += self._by_beginning.get(word[:length], ())
+        if len(self._met) >= MET:
+            self._met.clear()
+        numbers = self._met[word] = tuple(found)
+        return numbers
 
     def first(self, words: str) -> Hit | None:
         """The first hit in the order of the rules, if there is one."""
@@ -246,10 +272,11 @@ def make_rules(
             Rule(
                 name,
                 label,
-                "(?<= )" + piece.regex,
+                " " + piece.regex,  # a space to look for, not behind: it is found many times as fast
                 piece.needs,
                 piece.words,
                 frozenset(marks),
+                piece.also,
             )
         )
     return rules
