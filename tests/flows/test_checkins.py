@@ -20,8 +20,8 @@ from service.models.conversations import CheckIn
 from service.models.gatherings import Circle, CircleStaff
 from service.models.members import Member
 from service.models.staff import Coordinator, Role
+from tests.flows.replies import ANA, BEN, MAIL, later, on_duty
 from tests.flows.talk import EMAIL, NOON, SMS, Talk, messages, waits
-from tests.flows.test_replies import ANA, BEN, MAIL, later, on_duty
 from tests.flows.world import add_circle, add_member
 
 ONE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -18,9 +18,9 @@ from service.models.encouragement import CarriedNote, NoteWish
 from service.models.giving import Gift, GiftState
 from service.models.members import ChannelName, Member, MemberState, Topic
 from service.models.staff import Coordinator, Role
+from tests.flows.replies import ANA, BEN, MAIL, later
 from tests.flows.talk import NOON, SMS, Talk, waits
 from tests.flows.test_checkins import person
-from tests.flows.test_replies import ANA, BEN, MAIL, later
 from tests.flows.test_writing import every
 from tests.flows.world import add_member
 

@@ -13,8 +13,8 @@ from service.config import Settings
 from service.models.campaigns import CampaignKind
 from service.models.conversations import CheckIn, Note
 from service.models.staff import Coordinator
+from tests.flows.replies import ANA, on_duty
 from tests.flows.talk import NOON, Talk, conversation, flags, messages
-from tests.flows.test_replies import ANA, on_duty
 from tests.flows.world import add_member
 
 YEAR = timedelta(days=365)

@@ -22,8 +22,8 @@ from service.models.giving import Gift, GiftState, Writing
 from service.models.members import ChannelName, Member
 from service.models.staff import AuditEntry, Coordinator, Role
 from tests.flows import circles
+from tests.flows.replies import ANA, BEN, MAIL
 from tests.flows.talk import NOON, Talk, messages, waits
-from tests.flows.test_replies import ANA, BEN, MAIL
 from tests.flows.world import add_member
 
 ONE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -12,8 +12,8 @@ from service.actions import outbox
 from service.config import Settings
 from service.models.conversations import Conversation, ConversationState
 from service.models.members import Member
+from tests.flows.replies import ANA, MAIL, later, on_duty
 from tests.flows.talk import EMAIL, NOON, SMS, Talk, conversation, messages, waits
-from tests.flows.test_replies import ANA, MAIL, later, on_duty
 from tests.flows.world import add_member
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -11,8 +11,8 @@ from service.actions.conversations import replying
 from service.models.campaigns import CampaignKind
 from service.models.conversations import CheckIn, Conversation, ConversationState, Message
 from service.models.members import ConsentEvent, Member, MemberState
+from tests.flows.replies import MAIL, NOON, campaigns_reach, count, of, on, on_duty, stopped
 from tests.flows.talk import EMAIL, Talk, conversation, flags, messages, waits
-from tests.flows.test_replies import MAIL, NOON, campaigns_reach, count, of, on, on_duty, stopped
 from tests.flows.world import add_member
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -26,10 +26,10 @@ from service.models.conversations import CheckIn
 from service.models.giving import Gift, GiftState, Giving
 from service.models.members import Member
 from service.models.staff import Role
+from tests.flows.replies import ANA, BEN, MAIL, on_duty
 from tests.flows.talk import EMAIL, NOON, SMS, Talk, flags, waits
 from tests.flows.test_checkins import ask, person
 from tests.flows.test_main_job import add_story
-from tests.flows.test_replies import ANA, BEN, MAIL, on_duty
 from tests.flows.world import add_circle, add_member
 
 ONE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

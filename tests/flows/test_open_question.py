@@ -10,8 +10,8 @@ from service import clock, db
 from service.models.campaigns import CampaignKind, Delivery
 from service.models.conversations import CheckIn, Message
 from service.models.gatherings import Rsvp
+from tests.flows.replies import ANA, BEN, MAIL, add_story, count, later, meeting, of, on_duty, rsvp_of
 from tests.flows.talk import NOON, Talk, flags, messages, waits
-from tests.flows.test_replies import ANA, BEN, MAIL, add_story, count, later, meeting, of, on_duty, rsvp_of
 from tests.flows.world import add_member
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

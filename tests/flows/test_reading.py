@@ -6,9 +6,9 @@ from sqlalchemy import select
 
 from service import clock, db
 from service.models.content import Prompt, Resonance, StoryRead
+from tests.flows.replies import ANA, MAIL, on_duty
 from tests.flows.talk import NOON, Talk, flags
 from tests.flows.test_me_too import FEELING, FIRST, tick, weekly
-from tests.flows.test_replies import ANA, MAIL, on_duty
 from tests.flows.test_stories_told import ONE, published
 from tests.flows.world import add_member
 

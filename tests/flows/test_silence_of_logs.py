@@ -15,8 +15,8 @@ from service.actions.conversations import media as files
 from service.actions.conversations import receiving, replying, store, threads
 from service.config import Settings
 from service.models.members import Member
+from tests.flows.replies import on_duty
 from tests.flows.talk import SMS, Talk, conversation, flags
-from tests.flows.test_replies import on_duty
 from tests.flows.world import add_member
 
 ANA, MAIL = "+12025550123", "ana.quill@example.org"

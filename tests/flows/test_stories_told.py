@@ -18,8 +18,8 @@ from service.models.campaigns import CampaignKind, Delivery
 from service.models.content import Attribution, Lived, Story, StoryRead, StoryState
 from service.models.members import Member
 from service.models.staff import Coordinator, Role
+from tests.flows.replies import ANA, MAIL, on_duty
 from tests.flows.talk import Talk, flags, waits
-from tests.flows.test_replies import ANA, MAIL, on_duty
 from tests.flows.world import EMAIL, SMS, add_member, send
 from tests.web.desk import change
 

@@ -16,8 +16,8 @@ from service.models.campaigns import Campaign, CampaignKind, Delivery, DeliveryS
 from service.models.checkins import Every, RhythmKind
 from service.models.content import Lived, Story, StoryRead
 from service.models.members import Member
+from tests.flows.replies import ANA, MAIL
 from tests.flows.talk import NOON, Talk
-from tests.flows.test_replies import ANA, MAIL
 from tests.flows.test_stories_told import BEA, CLEO, SHORT, wren
 from tests.flows.world import EMAIL, SMS, add_member, send
 from tests.web.desk import change

@@ -14,8 +14,8 @@ from service.actions import conversations
 from service.actions.conversations import receiving, store, words
 from service.models.campaigns import CampaignKind
 from service.models.conversations import CheckIn, Conversation, ConversationState, WebhookEvent
+from tests.flows.replies import ANA, BEN, later, on_duty, stopped
 from tests.flows.talk import SMS, Talk, flags, messages
-from tests.flows.test_replies import ANA, BEN, later, on_duty, stopped
 from tests.flows.world import add_member
 
 _numbers = itertools.count(1)

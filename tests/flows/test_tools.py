@@ -14,8 +14,8 @@ from service.models.campaigns import Campaign, CampaignKind, CampaignState, Sche
 from service.models.content import Tool
 from service.models.members import ChannelName, Member, Topic
 from service.models.tools import SeriesReader, ToolRead, ToolSeries, ToolSeriesCard
+from tests.flows.replies import ANA, BEN, MAIL, later, of, on_duty
 from tests.flows.talk import NOON, SMS, Talk, flags, waits
-from tests.flows.test_replies import ANA, BEN, MAIL, later, of, on_duty
 from tests.flows.world import add_member
 
 ONE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -17,9 +17,9 @@ from service.models.giving import Gift, Giving, Writing
 from service.models.members import MemberState
 from service.models.staff import AuditEntry, Role
 from service.models.vents import Vent, VentPiece
+from tests.flows.replies import ANA, BEN, MAIL, later, of, on_duty
 from tests.flows.talk import EMAIL, NOON, SMS, Talk, flags, messages, waits
 from tests.flows.test_checkins import person
-from tests.flows.test_replies import ANA, BEN, MAIL, later, of, on_duty
 from tests.flows.test_writing import every
 from tests.flows.world import add_circle, add_member
 from tests.web.desk import give_circle

@@ -10,8 +10,8 @@ from service import clock, db
 from service.actions import leaving
 from service.models.content import Story, StoryState
 from service.models.giving import Gift, GiftState, Giving, Writing
+from tests.flows.replies import ANA, MAIL, on_duty
 from tests.flows.talk import NOON, Talk, flags, messages, waits
-from tests.flows.test_replies import ANA, MAIL, on_duty
 from tests.flows.world import add_member
 
 ONE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
