@@ -6,25 +6,24 @@ product's own freeze.
 
 import re
 import time
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import Connection, String, cast, event, func, literal, select, text, update
+from sqlalchemy import Connection, event, func, select, text
 
 from service import clock, db
 from service.actions import campaigns
 from service.actions.delivery import claims
+from service.actions.seeding import past
 from service.bench.figures import Figure, Plan
 from service.bench.sending import compose
 from service.bench.world import World
-from service.models.campaigns import Campaign, CampaignState, Delivery, DeliveryState
+from service.models.campaigns import Delivery
 from service.models.members import ChannelName
 
 BATCH = 500
 TIMES = 20
-PIECE = 100_000
 DAYS_APART = timedelta(days=4)
 MANY = re.compile(r"'\{[\d,]{30,}\}'")
 """A list of ids in a plan."""
@@ -65,25 +64,9 @@ def _history(world: World) -> int:
         world.tell("making a history", have, wanted)
         campaign_id = compose(ChannelName.SMS)
         made = campaigns.freeze(campaign_id)
-        _deliver(campaign_id, clock.now() - (1 + (wanted - have) // made) * DAYS_APART)
+        past.deliver(campaign_id, clock.now() - (1 + (wanted - have) // made) * DAYS_APART)
         have += made
     return have
-
-
-def _deliver(campaign_id: UUID, at: datetime) -> None:
-    """Record every copy of a campaign as sent and received at a moment, in pieces, as receipts would."""
-    mine = Delivery.campaign_id == campaign_id
-    with db.reading() as session:
-        low, high = session.execute(select(func.min(Delivery.id), func.max(Delivery.id)).where(mine)).one()
-    number = literal("SM" + "0" * 20) + cast(Delivery.id, String)
-    told = {"state": DeliveryState.DELIVERED, "provider_id": number, "sending_at": at, "sent_at": at, "updated_at": at}
-    for begin in range(low, high + 1, PIECE):
-        with db.transaction() as session:
-            piece = update(Delivery).where(mine, Delivery.id.between(begin, begin + PIECE - 1))
-            session.execute(piece.values(**told), execution_options={"synchronize_session": False})
-    with db.transaction() as session:
-        over = update(Campaign).where(Campaign.id == campaign_id)
-        session.execute(over.values(state=CampaignState.FINISHED, finished_at=at))
 
 
 def _rows() -> int:
