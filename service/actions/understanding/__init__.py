@@ -27,7 +27,7 @@ from service.actions.understanding.normalise import Text, normalise
 from service.actions.understanding.risk import in_doubt, judge
 from service.actions.understanding.second_opinion import ask, use_model
 from service.actions.understanding.stop import Request, read_request
-from service.actions.understanding.weights import STOP_AT_RISK, scores
+from service.actions.understanding.weights import STOP_AT_RISK, STOP_AT_WORRY, scores
 
 __all__ = [
     "Confirm",
@@ -73,11 +73,11 @@ def understand(
     risk, reasons = judge(ready, context, question is Question.SAFETY, telling)
     request = read_request(ready)
     alone = request.reasons == ("weight of words: stop",)
-    if risk is not Risk.NONE and alone and scores(ready.words, "stop")[0] < STOP_AT_RISK:
+    if risk is not Risk.NONE and alone and scores(ready.words, "stop")[0] < _least_at_risk(risk, reasons):
         request = Request(weak=True, reasons=request.reasons)  # sorrow is not taken for a stop on weight alone
     template = is_automatic(ready)
     reasons += request.reasons
-    if risk is Risk.NONE and request.intent is Intent.OPT_OUT and in_doubt(ready, alone=alone):
+    if risk is Risk.NONE and request.intent is Intent.OPT_OUT and in_doubt(ready, alone=alone, beside=request.beside):
         risk, reasons = Risk.CONCERN, [*reasons, "weight of words: more than a stop"]
     minor, me_too, why = _who(ready)
     reasons += why
@@ -108,6 +108,11 @@ def understand(
             reasons=[*reasons, template],
         )
     return _answers(ready, replace(labels, me_too=me_too), question)
+
+
+def _least_at_risk(risk: Risk, reasons: list[str]) -> float:
+    """What the words of a text of risk must weigh to be a stop as well."""
+    return STOP_AT_WORRY if risk is Risk.CONCERN and reasons == ["weight of words: concern"] else STOP_AT_RISK
 
 
 def reread(text: str, read: Understanding, question: Question | None = None) -> Understanding:

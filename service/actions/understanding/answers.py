@@ -10,8 +10,8 @@ from service.actions.understanding.patterns import Hit
 
 SURE = -3.0
 """The log odds below which the likeliest answer is not taken for one."""
-OUTWEIGHS = 3.0
-"""By how much (log odds) words must speak for another answer than the rules found."""
+OUTWEIGHS, OUTWEIGHS_WEAK = 3.0, 1.0
+"""By how much (log odds) words must speak for another answer than the rules found, and than their weak ones did."""
 _BUT = re.compile(r" (?:but|pero|however|aunque|though|sino|except|actually|wait|correction|mejor dicho) ")
 
 
@@ -33,7 +33,7 @@ def read_rsvp(text: Text, *, guess: bool = True) -> tuple[Rsvp, list[str]]:
         return Rsvp.UNCLEAR, ["asks something"]
     answer = _settle(hits, words)
     names = sorted({hit.rule.name for hit in hits})
-    if not guess:
+    if not guess or any("saying" in hit.rule.marks for hit in hits):
         return answer, names
     options = list(Rsvp)
     weighed = weights.scores(text.words, *(f"rsvp {option}" for option in options))
@@ -41,8 +41,9 @@ def read_rsvp(text: Text, *, guess: bool = True) -> tuple[Rsvp, list[str]]:
     likeliest = options[weighed.index(best)]
     if answer is Rsvp.UNCLEAR and not hits:
         return (likeliest, ["weight of words: answer"]) if best > SURE else (Rsvp.UNCLEAR, [])
-    spoken = len(text.words.split()) > 2 or all("weak" in hit.rule.marks for hit in hits)
-    if likeliest is not answer and spoken and best - second > OUTWEIGHS:
+    weak = all("weak" in hit.rule.marks for hit in hits)
+    spoken = weak or len(text.words.split()) > 2
+    if likeliest is not answer and spoken and best - second > (OUTWEIGHS_WEAK if weak else OUTWEIGHS):
         return likeliest, [*names, "weight of words: another answer"]
     return answer, names
 

@@ -73,7 +73,7 @@ def _judge_words(words: str, telling: bool) -> tuple[Risk, list[str]]:
             continue
         risk = higher(risk, tier)
         reasons.append(name)
-    if risk is Risk.IMMINENT and not firm and noticed < weights.LOWERED[0] and imminent < weights.LOWERED[1]:
+    if risk is Risk.IMMINENT and not firm and imminent < weights.LOWERED:
         return Risk.CONCERN, [*reasons, "weight of words: no emergency"]
     return _weigh_words(noticed, imminent, risk, reasons, telling)
 
@@ -98,11 +98,18 @@ def _weigh_words(
     return risk, reasons
 
 
-def in_doubt(text: Text, *, alone: bool) -> bool:
+def in_doubt(text: Text, *, alone: bool, beside: str) -> bool:
     """Whether a text that asks us to stop may be more than that: a farewell can read like an opt-out. `alone` says that
-    no rule heard the stop, only the weight of the words."""
+    no rule heard the stop, only the weight of the words; `beside` is what it says beside what a rule heard, where a
+    danger weighs by itself."""
     least = weights.DOUBT_ALONE if alone else weights.DOUBT
-    return weights.scores(mask(text.words, lexicon()), "noticed")[0] >= least
+    if _noticed(text.words) >= least:
+        return True
+    return not alone and _noticed(beside) >= weights.DOUBT_BESIDE
+
+
+def _noticed(words: str) -> float:
+    return weights.scores(mask(words, lexicon()), "noticed")[0]
 
 
 def is_negated(before: str) -> bool:

@@ -5,6 +5,7 @@ only where a verb of stopping meets what we send. Words of stopping that ask for
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.actions.understanding import weights
@@ -25,6 +26,8 @@ class Request:
     topic: str | None = None
     weak: bool = False
     reasons: tuple[str, ...] = ()
+    beside: str = ""
+    """What the text says beside the request that a rule heard."""
 
 
 def read_request(text: Text) -> Request:
@@ -45,15 +48,30 @@ def read_request(text: Text) -> Request:
         hits = [hit for hit in hits if not leaves.start <= hit.start < leaves.end]
         if not hits:
             return Request(weak=True, reasons=(leaves.rule.name,))  # one circle, or all? A person asks
-    said_alone = alone.intersection(part.strip(" ,") for part in re.split("[.?]", words))
-    if hits and not said_alone and weights.scores(_sentence(words, hits[0]), "stop")[0] < weights.DOUBTED_STOP:
+    if hits and _in_doubt(words, hits[0]):
         return Request(weak=True, reasons=tuple(dict.fromkeys(f"{hit.rule.name} (in doubt)" for hit in hits)))
     if hits:
         first = hits[0]
         topic = _topic(words[first.start : first.end]) if first.rule.label == Scope.TOPIC else None
         names = tuple(dict.fromkeys(hit.rule.name for hit in hits))
-        return Request(Intent.OPT_OUT, Scope(first.rule.label), topic, reasons=names)
+        return Request(Intent.OPT_OUT, Scope(first.rule.label), topic, reasons=names, beside=_beside(words, hits))
     return _by_weight(words, book.books["asks"].first(words), bool(kept))
+
+
+def _in_doubt(words: str, hit: Hit) -> bool:
+    """Whether weights do not believe a rule. A plain STOP said by itself is never doubted, END or ENOUGH may begin
+    another sentence: "End. That is what I want my story to say"."""
+    said = {part.strip(" ,") for part in re.split("[.?]", words)}
+    if said.intersection(lexicon().spelling["plain_stops"]):
+        return False
+    alone = said.intersection(lexicon().spelling["stop_words"])
+    return weights.scores(words if alone else _sentence(words, hit), "stop")[0] < weights.DOUBTED_STOP
+
+
+def _beside(words: str, hits: Sequence[Hit]) -> str:
+    for hit in sorted(hits, key=lambda hit: hit.start, reverse=True):
+        words = f"{words[: hit.start]} {words[max(hit.start, hit.end) :]}"
+    return f" {' '.join(words.split())} "
 
 
 def _sentence(words: str, hit: Hit) -> str:
@@ -66,11 +84,11 @@ def _sentence(words: str, hit: Hit) -> str:
 def _by_weight(words: str, asks: Hit | None, kept: bool) -> Request:
     """Where no rule hears a stop: a wish of another kind, a stop that the words weigh for, or a weak cue. `kept` says
     that a rule heard the opposite; then words weigh for nothing."""
-    if asks:
+    weight = weights.scores(words, "stop")[0]
+    if asks and weight < weights.STOP_AGAINST_WISH:
         return Request(Intent(asks.rule.label), reasons=(asks.rule.name,))
     if kept:
         return Request()
-    weight = weights.scores(words, "stop")[0]
     weak = next((hit.rule.name for hit in lexicon().books["weak"].hits(words) if not _covered(hit, words)), None)
     if weight >= (weights.STOP if weak is None else weights.STOP_AGAINST_DOUBT):
         return Request(Intent.OPT_OUT, Scope.ALL, reasons=("weight of words: stop",))

@@ -19,30 +19,35 @@ from zlib import crc32
 from service.actions.understanding.concepts import concepts_of
 from service.actions.understanding.lexicon import HERE
 
-NOTICED = -1.1
+NOTICED = -1.0
 """The score (log odds) from which a text is a concern. Low, since a missed crisis costs more than a look; not so low
 that ordinary life is one."""
-IMMINENT = -2.2
+IMMINENT = -2.4
 """The score from which a concern that a rule names is an emergency."""
-ALONE = (0.2, -2.2)
+ALONE = (-1.2, -1.6)
 """The scores, noticed and imminent, from which words that no rule knows are an emergency."""
-TOLD, TOLD_ALONE = 0.3, (1.2, -1.2)
+TOLD, TOLD_ALONE = 0.5, (1.2, -1.2)
 """As NOTICED and ALONE, in what a member writes for others: a hope story is full of hard words, and a person reads all
 of it before anybody else does. Rules count there as everywhere."""
 SOFT = -2.5
 """The score, noticed, under which a soft rule, or cues of worry, are not believed: "no hope of getting tickets"."""
-LOWERED = (-2.0, -4.0)
-"""The scores, noticed and imminent, under which an emergency that a rule names is a concern."""
-DOUBT, DOUBT_ALONE = -3.0, -6.0
+LOWERED = -2.0
+"""The score, imminent, under which an emergency that a rule names, and no firm one, is a concern."""
+DOUBT, DOUBT_ALONE = -2.2, -4.5
 """As NOTICED, for a text that also asks us to stop, by a rule or by the weight of its words alone: nobody would
 otherwise read it soon."""
-STOP, WEAK_STOP = 0.3, -1.3
+DOUBT_BESIDE = -0.5
+"""The same for what such a text says beside its request, by itself."""
+STOP, WEAK_STOP = 0.1, -1.3
 """Scores from which a text asks us to stop, and from which it may."""
-STOP_AGAINST_DOUBT = 1.0
+STOP_AGAINST_DOUBT = 1.3
 """As STOP, for a text in which a rule hears no more than a hint: "not sure I want these"."""
-STOP_AT_RISK = 3.0
-"""As STOP, for a text of risk: sorrow is not lightly taken for a stop."""
-DOUBTED_STOP = -2.5
+STOP_AGAINST_WISH = 1.5
+"""As STOP, for one in which a rule hears a wish to come back, or for help: "sign me up? Undo that, please"."""
+STOP_AT_WORRY, STOP_AT_RISK = 1.2, 3.0
+"""As STOP, for a text of which no more than its words' weight says that it is a worry, and for any other of risk:
+sorrow is not lightly taken for a stop."""
+DOUBTED_STOP = -1.5
 """The score under which even a rule is not believed without a person; what it would have stopped is paused."""
 
 REACH = 4
