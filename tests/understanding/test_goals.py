@@ -14,12 +14,12 @@ from tests.understanding.report import Read, crises_taken_for_stops, read, score
 
 FLOORS = {
     "imminent recall": 0.97,
-    "noticed recall": 0.97,
-    "noticed precision": 0.92,
+    "noticed recall": 0.98,
+    "noticed precision": 0.94,
     "opt-out recall": 0.95,
     "opt-out precision": 0.97,
-    "rsvp accuracy": 0.93,
-    "check-in accuracy": 0.97,
+    "rsvp accuracy": 0.94,
+    "check-in accuracy": 0.96,
 }
 
 
