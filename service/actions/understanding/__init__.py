@@ -27,7 +27,7 @@ from service.actions.understanding.normalise import Text, normalise
 from service.actions.understanding.risk import in_doubt, judge
 from service.actions.understanding.second_opinion import ask, use_model
 from service.actions.understanding.stop import Request, read_request
-from service.actions.understanding.weights import STOP_AT_RISK, STOP_AT_WORRY, scores
+from service.actions.understanding.weights import STOP_AT_RISK, STOP_AT_WORRY, STOP_UNSEEN, scores
 
 __all__ = [
     "Confirm",
@@ -77,8 +77,11 @@ def understand(
         request = Request(weak=True, reasons=request.reasons)  # sorrow is not taken for a stop on weight alone
     template = is_automatic(ready)
     reasons += request.reasons
-    if risk is Risk.NONE and request.intent is Intent.OPT_OUT and in_doubt(ready, alone=alone, beside=request.beside):
-        risk, reasons = Risk.CONCERN, [*reasons, "weight of words: more than a stop"]
+    if risk is Risk.NONE and request.intent is Intent.OPT_OUT:
+        if in_doubt(ready, alone=alone, beside=request.beside):
+            risk, reasons = Risk.CONCERN, [*reasons, "weight of words: more than a stop"]
+        elif alone and scores(ready.words, "stop")[0] < STOP_UNSEEN:
+            request = Request(weak=True, reasons=request.reasons)
     minor, me_too, why = _who(ready)
     reasons += why
     if minor:
@@ -111,7 +114,7 @@ def understand(
 
 
 def _least_at_risk(risk: Risk, reasons: list[str]) -> float:
-    """What the words of a text of risk must weigh to be a stop as well."""
+    """What the words of a text of risk must weigh to be a stop as well, where no rule heard one."""
     return STOP_AT_WORRY if risk is Risk.CONCERN and reasons == ["weight of words: concern"] else STOP_AT_RISK
 
 

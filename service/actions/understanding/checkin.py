@@ -32,6 +32,9 @@ _AS_LETTERS = re.compile(
 _TOKEN = re.compile(r"\d+(?:[.,:/\-–]\d+)+|[\-+$#]?\d+|[a-z]+(?:'[a-z]+)?|[.!?;,:\n()~=\-]+")
 _BOUNDARY = re.compile(r"[.!?;,:\n()~=\-]+")
 _ARTICLES = frozenset({"a", "an", "un", "solid", "like", "about", "como"})
+_PLAINLY = frozenset({"at", "en", "de", "is", "es"})
+"""Where one of these makes a number a score ("estoy en 5"), it is one whatever follows: "estoy en 5, bendito Dios"."""
+_FEEL = frozenset({"estoy", "siento", "ando", "amaneci", "desperte", "me"})
 
 
 def read_checkin(text: Text) -> tuple[int | None, bool]:
@@ -122,6 +125,9 @@ def _score(tokens: list[str], at: int, numbers: dict[str, int]) -> int | None:
         return None
     if after in table["right"].split():
         return value if not wordy or after != "of" else None
+    plainly = before in _PLAINLY or (at == 1 and before in ("number", "numero"))
+    if not starts and plainly and (not wordy or word not in ("one", "uno")):
+        return value
     return value if ((starts and at == 0) or before in _ARTICLES) and not (wordy and word in ("one", "uno")) else None
 
 
@@ -131,7 +137,11 @@ def _is_count(word: str, exceptions: list[str]) -> bool:
 
 def _left(tokens: list[str], at: int, table: dict[str, str]) -> bool:
     before, further = tokens[at - 1], tokens[at - 2] if at >= 2 else ""
-    if before in ("el", "the") and further in ("en", "at", "on"):  # "me quedo en el 3"
+    if before == "el" and not further:  # "El uno, con todo el dolor"
+        return True
+    if before == "de":  # "me siento de 5"
+        return further in _FEEL
+    if before in ("el", "the") and further in ("en", "at", "on", "con", "with"):  # "me quedo en el 3"
         return (tokens[at - 3] if at >= 3 else "") in table["left_at"].split()
     if before not in table["left"].split():
         return False

@@ -48,24 +48,23 @@ def read_request(text: Text) -> Request:
         hits = [hit for hit in hits if not leaves.start <= hit.start < leaves.end]
         if not hits:
             return Request(weak=True, reasons=(leaves.rule.name,))  # one circle, or all? A person asks
-    if hits and _in_doubt(words, hits[0]):
+    said = {part.strip(" ,") for part in re.split("[.?]", words)}
+    plain = bool(said.intersection(book.spelling["plain_stops"]))
+    if hits and not plain and _weight(words, hits[0], bool(alone & said)) < weights.DOUBTED_STOP:
         return Request(weak=True, reasons=tuple(dict.fromkeys(f"{hit.rule.name} (in doubt)" for hit in hits)))
     if hits:
         first = hits[0]
         topic = _topic(words[first.start : first.end]) if first.rule.label == Scope.TOPIC else None
         names = tuple(dict.fromkeys(hit.rule.name for hit in hits))
-        return Request(Intent.OPT_OUT, Scope(first.rule.label), topic, reasons=names, beside=_beside(words, hits))
+        scope, beside = Scope(first.rule.label), _beside(words, hits)
+        return Request(Intent.OPT_OUT, scope, topic, reasons=names, beside=beside)
     return _by_weight(words, book.books["asks"].first(words), bool(kept))
 
 
-def _in_doubt(words: str, hit: Hit) -> bool:
-    """Whether weights do not believe a rule. A plain STOP said by itself is never doubted, END or ENOUGH may begin
-    another sentence: "End. That is what I want my story to say"."""
-    said = {part.strip(" ,") for part in re.split("[.?]", words)}
-    if said.intersection(lexicon().spelling["plain_stops"]):
-        return False
-    alone = said.intersection(lexicon().spelling["stop_words"])
-    return weights.scores(words if alone else _sentence(words, hit), "stop")[0] < weights.DOUBTED_STOP
+def _weight(words: str, hit: Hit, alone: bool) -> float:
+    """How far weights believe a rule, by the sentence that it fits in. END or ENOUGH, said `alone`, may begin another
+    sentence, so all is weighed then: "End. That is what I want my story to say"."""
+    return weights.scores(words if alone else _sentence(words, hit), "stop")[0]
 
 
 def _beside(words: str, hits: Sequence[Hit]) -> str:

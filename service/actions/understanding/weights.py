@@ -40,6 +40,8 @@ DOUBT_BESIDE = -0.5
 """The same for what such a text says beside its request, by itself."""
 STOP, WEAK_STOP = 0.1, -1.3
 """Scores from which a text asks us to stop, and from which it may."""
+STOP_UNSEEN = 0.7
+"""As STOP, for a text that nobody would otherwise look at soon, so that a mistake would stand."""
 STOP_AGAINST_DOUBT = 1.3
 """As STOP, for a text in which a rule hears no more than a hint: "not sure I want these"."""
 STOP_AGAINST_WISH = 1.5
