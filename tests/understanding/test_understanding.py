@@ -16,6 +16,8 @@ from service.actions.understanding import (
     understand,
     use_model,
 )
+from service.actions.understanding.lexicon import lexicon
+from service.actions.understanding.patterns import Compiler, RuleBook, make_rules
 
 STORY_OF_SUICIDE = "A story: “I once wanted to end my life, and then I called.” Reply ME TOO if you have been there."
 
@@ -202,6 +204,10 @@ def test_answers_to_an_invite(text: str, rsvp: Rsvp) -> None:
         ("nº 3", 3),
         ("it's a one from me", 1),
         ("más o menos un 3", 3),
+        ("estoy en 5 bendito dios", 5),
+        ("me siento de 4", 4),
+        ("El dos, con todo el dolor", 2),
+        ("Bus number 4 never turned up", None),
         ("tres o cuatro", None),
         ("two and a half", None),
         ("is 1 good or bad?", None),
@@ -218,6 +224,46 @@ def test_a_farewell_with_a_stop_is_both() -> None:
     labels = understand("stop the messages, I won't be around much longer")
     assert labels.intent is Intent.OPT_OUT
     assert labels.risk is not Risk.NONE
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["no more of the texts please. i end it today and i want silence", "stop texting me please. nobody will miss me"],
+)
+def test_danger_beside_a_request_to_stop_is_seen_and_the_stop_honoured(text: str) -> None:
+    labels = understand(text)
+    assert labels.intent is Intent.OPT_OUT
+    assert labels.risk is not Risk.NONE
+
+
+def test_a_plain_stop_as_a_sentence_is_never_doubted_and_end_may_be() -> None:
+    story = "That is what I want my story to say."
+    assert understand(f"STOP. {story}").intent is Intent.OPT_OUT
+    assert understand("END").intent is Intent.OPT_OUT
+    doubted = understand(f"End. {story}")
+    assert (doubted.intent, doubted.weak_opt_out) == (Intent.NONE, True)
+
+
+@pytest.mark.parametrize(
+    "text", ["no", "none of these", "ninguno", "line", "drop it", "no more evenings", "leave it out please"]
+)
+def test_answers_and_our_own_words_are_no_hint_of_a_stop(text: str) -> None:
+    labels = understand(text)
+    assert (labels.intent, labels.weak_opt_out) == (Intent.NONE, False)
+
+
+def test_a_stop_is_heard_against_a_wish_to_come_back() -> None:
+    text = "When I said sign me up I meant the newsletter, not texts. Undo please."
+    assert understand(text).intent is Intent.OPT_OUT
+
+
+@pytest.mark.parametrize(("marks", "tier"), [((), Risk.CONCERN), (("firm",), Risk.IMMINENT)])
+def test_a_rule_that_words_do_not_bear_out_is_a_worry_and_still_goes_to_a_person(
+    monkeypatch: pytest.MonkeyPatch, marks: tuple[str, ...], tier: Risk
+) -> None:
+    rules = make_rules(Compiler({}), "made up", "imminent", ["nursery wall"], marks)
+    monkeypatch.setitem(lexicon().books, "risk", RuleBook(rules))  # type: ignore[arg-type]
+    assert understand("we painted the nursery wall yellow").risk is tier
 
 
 @pytest.mark.parametrize("text", ["START", "JOIN", "sign me up again", "quiero volver a recibir mensajes"])

@@ -78,7 +78,7 @@ def understand(
     template = is_automatic(ready)
     reasons += request.reasons
     if risk is Risk.NONE and request.intent is Intent.OPT_OUT:
-        if in_doubt(ready, alone=alone, beside=request.beside):
+        if in_doubt(ready, alone=alone):
             risk, reasons = Risk.CONCERN, [*reasons, "weight of words: more than a stop"]
         elif alone and scores(ready.words, "stop")[0] < STOP_UNSEEN:
             request = Request(weak=True, reasons=request.reasons)

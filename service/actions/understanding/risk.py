@@ -98,18 +98,11 @@ def _weigh_words(
     return risk, reasons
 
 
-def in_doubt(text: Text, *, alone: bool, beside: str) -> bool:
+def in_doubt(text: Text, *, alone: bool) -> bool:
     """Whether a text that asks us to stop may be more than that: a farewell can read like an opt-out. `alone` says that
-    no rule heard the stop, only the weight of the words; `beside` is what it says beside what a rule heard, where a
-    danger weighs by itself."""
+    no rule heard the stop, only the weight of the words."""
     least = weights.DOUBT_ALONE if alone else weights.DOUBT
-    if _noticed(text.words) >= least:
-        return True
-    return not alone and _noticed(beside) >= weights.DOUBT_BESIDE
-
-
-def _noticed(words: str) -> float:
-    return weights.scores(mask(words, lexicon()), "noticed")[0]
+    return weights.scores(mask(text.words, lexicon()), "noticed")[0] >= least
 
 
 def is_negated(before: str) -> bool:

@@ -5,7 +5,6 @@ only where a verb of stopping meets what we send. Words of stopping that ask for
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.actions.understanding import weights
@@ -26,8 +25,6 @@ class Request:
     topic: str | None = None
     weak: bool = False
     reasons: tuple[str, ...] = ()
-    beside: str = ""
-    """What the text says beside the request that a rule heard."""
 
 
 def read_request(text: Text) -> Request:
@@ -56,8 +53,7 @@ def read_request(text: Text) -> Request:
         first = hits[0]
         topic = _topic(words[first.start : first.end]) if first.rule.label == Scope.TOPIC else None
         names = tuple(dict.fromkeys(hit.rule.name for hit in hits))
-        scope, beside = Scope(first.rule.label), _beside(words, hits)
-        return Request(Intent.OPT_OUT, scope, topic, reasons=names, beside=beside)
+        return Request(Intent.OPT_OUT, Scope(first.rule.label), topic, reasons=names)
     return _by_weight(words, book.books["asks"].first(words), bool(kept))
 
 
@@ -65,12 +61,6 @@ def _weight(words: str, hit: Hit, alone: bool) -> float:
     """How far weights believe a rule, by the sentence that it fits in. END or ENOUGH, said `alone`, may begin another
     sentence, so all is weighed then: "End. That is what I want my story to say"."""
     return weights.scores(words if alone else _sentence(words, hit), "stop")[0]
-
-
-def _beside(words: str, hits: Sequence[Hit]) -> str:
-    for hit in sorted(hits, key=lambda hit: hit.start, reverse=True):
-        words = f"{words[: hit.start]} {words[max(hit.start, hit.end) :]}"
-    return f" {' '.join(words.split())} "
 
 
 def _sentence(words: str, hit: Hit) -> str:

@@ -36,8 +36,6 @@ LOWERED = -2.0
 DOUBT, DOUBT_ALONE = -2.2, -4.5
 """As NOTICED, for a text that also asks us to stop, by a rule or by the weight of its words alone: nobody would
 otherwise read it soon."""
-DOUBT_BESIDE = -0.5
-"""The same for what such a text says beside its request, by itself."""
 STOP, WEAK_STOP = 0.1, -1.3
 """Scores from which a text asks us to stop, and from which it may."""
 STOP_UNSEEN = 0.7
