@@ -9,8 +9,10 @@ from service import config, db, logs, queue, supervisor
 from service.errors import Unavailable
 
 WEB_PROCESSES = 2
-WEB_THREADS = 4
-"""Two processes with four threads each served the most signed webhooks with a commit, at the lowest p99."""
+WEB_THREADS = 24
+"""As many as a process has connections to the database. Most of them wait for SQLite's one writer when members' words
+come fast, and what may wait together is stored together (docs/decisions/0020-turns-not-a-lock.md).
+"""
 
 
 @click.command()

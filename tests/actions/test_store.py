@@ -2,7 +2,9 @@
 
 import json
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from uuid import uuid4
 
 import pytest
@@ -31,6 +33,17 @@ def waiting() -> int:
         return session.scalar(select(func.count()).where(WebhookEvent.processed_at.is_(None))) or 0
 
 
+@contextmanager
+def somebody_storing(waiting: int) -> Iterator[None]:
+    """A request is storing its webhook as long as the block, and until so many others wait for it."""
+    assert store._first(store._Part([]))
+    store._arrived()
+    yield
+    while len(store._parts) < waiting:
+        pass
+    store._let_go()
+
+
 def test_of_many_repeats_at_the_same_moment_exactly_one_is_new(database: db.Database, valkey: Redis) -> None:
     gate = threading.Barrier(8)
 
@@ -48,22 +61,40 @@ def test_those_that_wait_for_a_commit_share_the_next(database: db.Database, valk
     commits: list[int] = []
     event.listen(database.engine, "commit", lambda _: commits.append(1))
     with ThreadPoolExecutor(8) as pool:
-        with store._writing:  # somebody is writing just now
+        with somebody_storing(waiting=8):
             arriving = [pool.submit(store.keep, [receipt(f"id-{n}")]) for n in range(8)]
-            while len(store._parts) < 8:
-                pass
         assert [a.result() for a in arriving] == [1] * 8
     assert len(commits) == 1
+
+
+def test_what_is_stored_is_answered_though_the_next_are_being_stored(database: db.Database, valkey: Redis) -> None:
+    answered, in_time = threading.Event(), []
+    later: list[Future[int]] = []
+
+    def committing(_: object) -> None:
+        if later:
+            in_time.append(answered.wait(10))
+            return
+        later.append(pool.submit(store.keep, [receipt("later")]))
+        while not store._parts:
+            pass
+
+    event.listen(database.engine, "commit", committing)
+    with ThreadPoolExecutor(3) as pool:
+        with somebody_storing(waiting=2):
+            first = [pool.submit(store.keep, [receipt(f"id-{n}")]) for n in range(2)]
+        assert [one.result() for one in first] == [1, 1]
+        answered.set()
+        assert later[0].result() == 1
+    assert in_time == [True]
 
 
 def test_what_cannot_be_stored_fails_alone(database: db.Database, valkey: Redis) -> None:
     broken = store.Incoming("twilio", None, "broken", "{}")  # type: ignore[arg-type]
     with ThreadPoolExecutor(4) as pool:
-        with store._writing:
+        with somebody_storing(waiting=4):
             bad = pool.submit(store.keep, [broken])
             good = [pool.submit(store.keep, [receipt(f"id-{n}")]) for n in range(3)]
-            while len(store._parts) < 4:
-                pass
         assert [g.result() for g in good] == [1] * 3
         with pytest.raises(SQLAlchemyError):
             bad.result()

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 from sqlalchemy import Connection
@@ -42,6 +42,8 @@ class _Part:
         self.new = 0
         self.done = False
         self.error: Exception | None = None
+        self.turn = Event()
+        """Set when it is stored, or when it is this request's turn to store what has come."""
 
 
 RECEIPTS_RING_EVERY = 0.5
@@ -49,29 +51,56 @@ RECEIPTS_RING_EVERY = 0.5
 
 _rung_at = 0.0
 _arriving = Lock()
-_writing = Lock()
 _parts: list[_Part] = []
+_writing = False
+"""Whether a request is storing what has come; the next is told by whoever does."""
 
 
 def keep(incoming: Sequence[Incoming]) -> int:
     """Store webhooks before they are answered; returns how many were new. The bell rings only after the commit.
 
-    Requests that come at the same moment share a commit: the first writes what all of them brought, and the others
-    find it done. Whoever wrote rings for them, once nobody waits for it any more. A bell that cannot be rung (Redis is
-    down) changes nothing: the event is safe and the workers look by themselves.
+    Requests that come at the same moment share a commit: one writes what all of them brought, and each is answered as
+    soon as that is done, whatever the next has begun by then. Whoever wrote rings for them, once nobody waits for it
+    any more. A bell that cannot be rung (Redis is down) changes nothing: the event is safe and the workers look by
+    themselves.
     """
     if not incoming:
         return 0
     part = _Part(incoming)
-    with _arriving:
-        _parts.append(part)
-    with _writing:
-        together = [] if part.done else _write(_arrived)
+    if not _first(part):
+        part.turn.wait()
+    together: list[_Part] = []
+    if not part.done:
+        try:
+            together = _write(_arrived)
+        finally:
+            _let_go()
+            for one in together:
+                one.turn.set()
     if _worth_a_ring({row["kind"] for one in together if one.new for row in one.rows}):
         queue.ring("process_inbound")
     if part.error is not None:
         raise part.error
     return part.new
+
+
+def _first(part: _Part) -> bool:
+    """Put `part` with the others; whether nobody is storing, so that its request has to."""
+    global _writing
+    with _arriving:
+        _parts.append(part)
+        first, _writing = not _writing, True
+    return first
+
+
+def _let_go() -> None:
+    """It is the turn of whoever has come meanwhile."""
+    global _writing
+    with _arriving:
+        following = _parts[0] if _parts else None
+        _writing = following is not None
+    if following is not None:
+        following.turn.set()
 
 
 def _arrived() -> list[_Part]:
