@@ -5,6 +5,7 @@ spelling of the same address would protect nobody.
 """
 
 import unicodedata
+from functools import lru_cache
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
@@ -70,11 +71,16 @@ def normal(channel: ChannelName, value: str) -> str:
 
     Never raises: what cannot be read is only trimmed and lower-cased.
     """
-    value = value.strip()
+    return _normal(channel, value.strip(), config.current().default_country)
+
+
+@lru_cache(maxsize=512)
+def _normal(channel: ChannelName, value: str, country: str) -> str:
+    """Kept for a while: a message asks for its sender's several times, and reading a number takes long."""
     try:
         if channel == ChannelName.EMAIL:
             return email(value)
-        number = phonenumbers.parse(value, config.current().default_country)
+        number = phonenumbers.parse(value, country)
         if phonenumbers.is_possible_number(number):  # a short code is not
             return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     except (Invalid, NumberParseException):

@@ -44,6 +44,8 @@ def clean(text: str, limit: int) -> str:
 
     Tabs, marks of writing direction and the joiners inside emoji stay: they are part of what was said.
     """
+    if not text:
+        return ""  # most fields of a webhook are empty
     text = _CONTROL.sub("", _BREAKS.sub("\n", text[: 2 * limit]))[:limit]
     if not text.isascii():
         # Word by word, because normalising one long run of combining marks takes quadratic time.

@@ -34,7 +34,8 @@ def when_words(session: Session, member: Member) -> str:
 def _next_shift(session: Session, now: datetime) -> datetime | None:
     """When the shift begins that is under way, or comes next."""
     newest = select(DutyShift.starts_at).where(DutyShift.ends_at > now).order_by(DutyShift.starts_at).limit(1)
-    return session.scalar(newest)
+    with session.no_autoflush:  # no message plans a shift; what is new is stored together, in the end
+        return session.scalar(newest)
 
 
 def reading_now() -> bool:

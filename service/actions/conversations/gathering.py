@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, bindparam, literal, null, or_, select, union_all
 from sqlalchemy.orm import Session, selectinload
 
 from service import clock, db
@@ -73,27 +74,22 @@ def gather(session: Session, arrivals: Sequence[Arrived]) -> list[Known]:
     whose = _members(session, arrivals)
     threads = _conversations(session, arrivals, whose)
     found = [Known(*one) for one in zip(threads, whose, lately.read(session, threads), strict=True)]
-    ids = [known.conversation.id for known in found]
-    flagged = set(session.scalars(select(Flag.conversation_id).where(Flag.conversation_id.in_(ids), _OPEN)))
-    finding = set(session.scalars(select(Finding.conversation_id).where(Finding.conversation_id.in_(ids))))
     people = [member.id for members in whose for member in members]
-    writing = _writing(session, people)
-    authors = _authors_asked(session, people)
-    vents = set(session.scalars(select(Vent.member_id).where(Vent.member_id.in_(people)))) if people else set()
-    wants = _wanting(session, people)
+    going_on = _going_on(session, people, [known.conversation.id for known in found])
+    writing, wants = going_on["writing"], going_on["wants"]
     digests = [db.blind_index(arrived.channel, arrived.sender) for arrived in arrivals]
     joining = {bytes(d) for d in session.scalars(select(Joining.index_hash).where(Joining.index_hash.in_(digests)))}
     sent = questions.sent_lately(session, [member for members in whose for member in members])
     told = questions.words_of_last(session, sent)
     read = questions.read_lately(session, people)
     for known, arrived, digest in zip(found, arrivals, digests, strict=True):
-        known.flagged = known.conversation.id in flagged
-        known.finding = known.conversation.id in finding
+        known.flagged = known.conversation.id in going_on["flag"]
+        known.finding = known.conversation.id in going_on["finding"]
         known.joining = digest in joining
         known.writing = any(member.id in writing for member in known.members)
-        known.telling = any(writing.get(m.id, LONG_AGO) > clock.now() - WRITING_OPEN for m in known.members)
-        known.author = any(member.id in authors for member in known.members)
-        known.vents = any(member.id in vents for member in known.members)
+        known.telling = any((writing.get(m.id) or LONG_AGO) > clock.now() - WRITING_OPEN for m in known.members)
+        known.author = any(member.id in going_on["author"] for member in known.members)
+        known.vents = any(member.id in going_on["vent"] for member in known.members)
         known.wants = any(member.id in wants for member in known.members)
         known.told = [told[m.id] for m in known.members if m.id in told]
         if len(known.members) == 1:
@@ -104,12 +100,44 @@ def gather(session: Session, arrivals: Sequence[Arrived]) -> list[Known]:
     return found
 
 
-def _writing(session: Session, member_ids: Sequence[UUID]) -> dict[UUID, datetime]:
-    """Who has begun something for others → when they wrote the last piece of it."""
-    if not member_ids:
-        return {}
-    mine = select(Writing.member_id, Writing.last_at).where(Writing.member_id.in_(member_ids))
-    return {row.member_id: row.last_at for row in session.execute(mine)}
+def _going_on(
+    session: Session, member_ids: Sequence[UUID], conversation_ids: Sequence[UUID]
+) -> dict[str, dict[UUID, datetime | None]]:
+    """What is under way with these members and in these conversations, by kind: whose → when it was gone on with.
+
+    One question for all kinds: what a question costs is most of all that it is one.
+    """
+    of_members = {"member_ids": list(member_ids), "conversation_ids": list(conversation_ids)}
+    found: dict[str, dict[UUID, datetime | None]] = defaultdict(dict)
+    for kind, whose, at in session.execute(_everything_going_on(), of_members):
+        found[kind][whose] = at
+    return found
+
+
+@lru_cache(maxsize=1)
+def _everything_going_on() -> Any:
+    members: Any = bindparam("member_ids", expanding=True)
+    conversations: Any = bindparam("conversation_ids", expanding=True)
+    return union_all(
+        # With a moment of its own, so it comes first: PostgreSQL takes the type of a column from the first two.
+        select(literal("writing").label("kind"), Writing.member_id.label("whose"), Writing.last_at.label("at")).where(
+            Writing.member_id.in_(members)
+        ),
+        *(
+            select(literal(kind), whose, null()).where(*where)
+            for kind, whose, where in (
+                ("flag", Flag.conversation_id, [Flag.conversation_id.in_(conversations), Flag.cleared_at.is_(None)]),
+                ("finding", Finding.conversation_id, [Finding.conversation_id.in_(conversations)]),
+                ("author", Story.author_id, [Story.state == StoryState.AWAITING_AUTHOR, Story.author_id.in_(members)]),
+                ("vent", Vent.member_id, [Vent.member_id.in_(members)]),
+                (
+                    "wants",
+                    Subscription.member_id,
+                    [Subscription.member_id.in_(members), Subscription.state != SubscriptionState.STOPPED],
+                ),
+            )
+        ),
+    )
 
 
 def _answered_before(session: Session, found: Sequence[Known]) -> None:
@@ -126,24 +154,6 @@ def _answered_before(session: Session, found: Sequence[Known]) -> None:
     for row in session.scalars(select(CheckIn).where(both)):
         if row.campaign_id and (known := checkins.get((row.member_id, row.campaign_id))):
             known.checkin = row
-
-
-def _authors_asked(session: Session, member_ids: Sequence[UUID]) -> set[UUID | None]:
-    if not member_ids:
-        return set()
-    asked = Story.state == StoryState.AWAITING_AUTHOR
-    return set(session.scalars(select(Story.author_id).where(asked, Story.author_id.in_(member_ids))))
-
-
-def _wanting(session: Session, member_ids: Sequence[UUID]) -> set[UUID]:
-    if not member_ids:
-        return set()
-    going_on = Subscription.state != SubscriptionState.STOPPED
-    statement = select(Subscription.member_id).where(Subscription.member_id.in_(member_ids), going_on).distinct()
-    return set(session.scalars(statement))
-
-
-_OPEN: Any = Flag.cleared_at.is_(None)
 
 
 def _members(session: Session, arrivals: Sequence[Arrived]) -> list[list[Member]]:

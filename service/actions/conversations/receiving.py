@@ -5,12 +5,13 @@ a keyword, and always a person where there are words (DESIGN section 4).
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from service import clock, config, db, links
 from service.actions import contacts, understanding
@@ -68,7 +69,9 @@ def receive(session: Session, arrivals: Sequence[Arrived]) -> None:
     everybody = gather(session, ours) if ours else []
     incoming = [_take(session, arrived, known) for arrived, known in zip(ours, everybody, strict=True)]
     session.flush()
+    _note_heard(session, incoming)
     for one in incoming:
+        _note_arrival(one)
         for name, kind, size, url in one.arrived.attachments:
             _attach(session, one.message, name, kind[:100], size, url)
         _act(session, one)
@@ -139,6 +142,10 @@ def _flag_risk(session: Session, incoming: Incoming) -> bool:
 LABELS: dict[Minor | None, str] = {None: "risk", Minor.SELF: "minor", Minor.CHILD_AT_RISK: "child_at_risk"}
 
 
+KEPT = tuple(field.name for field in fields(Understanding) if field.name != "argument")
+"""The labels that are kept: an argument is the member's own word."""
+
+
 def _stops(incoming: Incoming) -> bool:
     """Whether this asks us to stop: in words that we understand, or in any that the provider took for it."""
     if incoming.arrived.provider_answered == "STOP":
@@ -178,8 +185,8 @@ def _understand(session: Session, arrived: Arrived, known: Known) -> Understandi
 
 def _labels(read: Understanding, arrived: Arrived) -> dict[str, Any]:
     """What is kept of the reading: labels and rule names, never the words themselves."""
-    labels = {k: v for k, v in asdict(read).items() if v not in (None, False, "", [], "none")}
-    labels.pop("argument", None)
+    said = {name: getattr(read, name) for name in KEPT}  # `asdict` copies every value, and takes as long as a query
+    labels = {name: value for name, value in said.items() if value not in (None, False, "", [], "none")}
     return labels | ({"held": arrived.held.value} if arrived.held else {})
 
 
@@ -246,12 +253,30 @@ def _keep(session: Session, arrived: Arrived, conversation: Conversation, member
         at=arrived.at,
     )
     session.add(message)
+    return message
+
+
+def _note_arrival(incoming: Incoming) -> None:
+    """Once the messages are stored, so that what they do to a conversation is stored with it, in one statement."""
+    conversation, arrived = incoming.conversation, incoming.arrived
     conversation.last_in_at = arrived.at
     conversation.channel = arrived.channel
     conversation.unread += 1
-    for member in members if arrived.held is None else ():
-        member.last_heard_at = clock.now()
-    return message
+
+
+def _note_heard(session: Session, incoming: Sequence[Incoming]) -> None:
+    """That these members wrote: one statement for all of them."""
+    now = clock.now()
+    heard = [member for one in incoming if one.arrived.held is None for member in one.members]
+    for member in heard:
+        set_committed_value(member, "last_heard_at", now)
+    if heard:
+        session.execute(
+            update(Member)
+            .where(Member.id.in_([member.id for member in heard]))
+            .values(last_heard_at=now)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def _attach(session: Session, message: Message, name: str, kind: str, size: int | None, url: str | None) -> None:

@@ -37,6 +37,7 @@ def _known() -> dict[str, dict[str, list[str] | str]]:
     return tomllib.loads(_NAMES.read_text(encoding="utf-8"))
 
 
+@lru_cache(maxsize=64)
 def folded(words: str) -> str:
     """Small letters without accents or signs, single blanks between: `¿Dormir?` → `dormir`."""
     plain = unicodedata.normalize("NFKD", words.casefold())
