@@ -11,7 +11,7 @@ import pytest
 
 from service.bench import report
 from service.bench.figures import Figure, Point, percentile
-from service.bench.load import Call, fire
+from service.bench.load import Call, fire, pace
 from service.bench.processes import running
 from service.bench.run import ROWS, Run
 from service.bench.sizes import TINY
@@ -96,6 +96,20 @@ def test_the_sink_counts_and_notes_who_was_answered(tmp_path: Path) -> None:
     assert counts["requests"] == 42
     assert counts["recipients"] == 1041
     assert list(counts["seen"]) == ["+12015550101"]
+
+
+def test_calls_at_a_pace_do_not_wait_for_one_another(tmp_path: Path) -> None:
+    url_of_texts, form = "/2010-04-01/Accounts/AC0/Messages.json", ("Content-Type: application/x-www-form-urlencoded",)
+    with running(["service.bench.sink", "500"], environment(), tmp_path, piped=True) as child:
+        url = f"http://127.0.0.1:{child.line()}"
+        call = Call(url + url_of_texts, form, b"To=%2B12015550101&Body=hello")
+        together = pace([call] * 10, 20)
+        one_by_one = pace([call] * 4, 20, most=1)
+    assert together.statuses == {201: 10}
+    assert 0.9 <= together.seconds < 10 * 0.5, "the last begins after 450 ms, whatever the first waits for"
+    assert one_by_one.statuses == {201: 4}
+    assert one_by_one.seconds >= 2.0
+    assert max(one_by_one.times) > 1.8, "what had to wait for its turn counts from when it was due"
 
 
 def test_figures_know_how_near_they_came() -> None:

@@ -4,7 +4,7 @@ It is the ceiling of sending, and what calls the webhooks.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,6 +66,43 @@ def fire(calls: Iterable[Call], in_flight: int, *, seconds: float = 120) -> Fire
     fired.seconds = time.perf_counter() - began
     multi.close()
     for handle in handles:
+        handle.close()
+    return fired
+
+
+def pace(calls: Sequence[Call], per_second: float, *, most: int = 2_000, seconds: float = 600) -> Fired:
+    """Make `per_second` calls a second, each in its turn, whatever has become of those before: members do not wait for
+    one another. A call's seconds count from when it was due, also where `most` were in flight and it had to wait.
+    """
+    multi, fired, waiting = pycurl.CurlMulti(), Fired(), iter(calls)
+    idle: list[Any] = []
+    due: dict[Any, float] = {}
+    began = now = time.perf_counter()
+    turns = iter([began + number / per_second for number in range(len(calls))])
+    turn = next(turns, None)
+    while (turn is not None or due) and now - began < seconds:
+        while turn is not None and turn <= now and len(due) < most:
+            handle = idle.pop() if idle else _handle()
+            due[handle] = turn
+            _next(multi, handle, waiting)
+            turn = next(turns, None)
+        while multi.perform()[0] == pycurl.E_CALL_MULTI_PERFORM:
+            pass
+        _, done, failed = multi.info_read()
+        now = time.perf_counter()
+        for handle in [*done, *(entry[0] for entry in failed)]:
+            multi.remove_handle(handle)
+            idle.append(handle)
+            fired.times.append(now - due.pop(handle))
+        for handle in done:
+            status = handle.getinfo(pycurl.RESPONSE_CODE)
+            fired.statuses[status] = fired.statuses.get(status, 0) + 1
+        fired.failed += len(failed)
+        if not done and not failed:
+            multi.select(0.2 if turn is None else min(0.2, max(0.0, turn - now)))
+    fired.seconds = now - began
+    multi.close()
+    for handle in [*idle, *due]:
         handle.close()
     return fired
 
