@@ -26,7 +26,9 @@ def every(model: type[T]) -> list[T]:
 def test_a_story_in_eight_texts_is_one_story_and_gets_one_answer(talk: Talk) -> None:
     add_member("Ana", ANA)
     assert talk.text(ANA, "story") == ["story_write"]
-    pieces = [f"Part {n}: " + "it was long ago and it got better, slowly, with help. " * 4 for n in range(1, 9)]
+    pieces = [
+        f"Part {n}: " + "we planted beans behind the hall, and by autumn I slept again. " * 4 for n in range(1, 9)
+    ]
     answers = [talk.text(ANA, piece) for piece in pieces]
     assert answers == [["writing_so_far"], [], [], [], [], [], [], []]
     assert talk.text(ANA, "Pass") == ["story_passed"]

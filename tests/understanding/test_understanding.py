@@ -228,7 +228,12 @@ def test_a_farewell_with_a_stop_is_both() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["no more of the texts please. i end it today and i want silence", "stop texting me please. nobody will miss me"],
+    [
+        "no more of the texts please. i end it today and i want silence",
+        "stop texting me please. nobody will miss me",
+        "No more stories please. I want to kill myself tonight",
+        "No me manden más historias. En media hora no va a haber quien las lea.",
+    ],
 )
 def test_danger_beside_a_request_to_stop_is_seen_and_the_stop_honoured(text: str) -> None:
     labels = understand(text)
@@ -244,9 +249,19 @@ def test_a_plain_stop_as_a_sentence_is_never_doubted_and_end_may_be() -> None:
     assert (doubted.intent, doubted.weak_opt_out) == (Intent.NONE, True)
 
 
+def test_quitting_life_is_no_request_to_stop_and_rests_what_is_scheduled() -> None:
+    labels = understand("I quit. Not the group, living")
+    assert (labels.intent, labels.weak_opt_out) == (Intent.NONE, True)
+    assert labels.risk is not Risk.NONE
+
+
 @pytest.mark.parametrize(
-    "text", ["no", "none of these", "ninguno", "line", "drop it", "no more evenings", "leave it out please"]
-)
+    "text",
+    [
+        "no", "none of these", "ninguno", "line", "no line", "drop it", "no more evenings", "leave it out please",
+        "Start series, please",
+    ],
+)  # fmt: skip
 def test_answers_and_our_own_words_are_no_hint_of_a_stop(text: str) -> None:
     labels = understand(text)
     assert (labels.intent, labels.weak_opt_out) == (Intent.NONE, False)

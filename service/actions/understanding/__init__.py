@@ -71,7 +71,7 @@ def understand(
             reasons=["tapback"],
         )
     risk, reasons = judge(ready, context, question is Question.SAFETY, telling)
-    request = read_request(ready)
+    request = read_request(ready, risky=risk is not Risk.NONE)
     alone = request.reasons == ("weight of words: stop",)
     if risk is not Risk.NONE and alone and scores(ready.words, "stop")[0] < _least_at_risk(risk, reasons):
         request = Request(weak=True, reasons=request.reasons)  # sorrow is not taken for a stop on weight alone
@@ -136,9 +136,12 @@ def _answers(ready: Text, labels: Understanding, question: Question | None) -> U
     """The labels that depend on what was asked, and the keyword."""
     keyword, argument = read_keyword(ready)
     score, odd = read_checkin(ready)
-    if labels.intent is not Intent.OPT_OUT or labels.scope in (Scope.TOPIC, Scope.PAUSE):
+    may_answer = question in (None, Question.INVITE) and not (
+        labels.intent is Intent.OPT_OUT and labels.scope not in (Scope.TOPIC, Scope.PAUSE)
+    )
+    if may_answer:
         answer, names = read_rsvp(ready, guess=labels.risk is Risk.NONE)
-        labels = replace(labels, rsvp=_open(question, answer), reasons=[*labels.reasons, *names])
+        labels = replace(labels, rsvp=answer, reasons=[*labels.reasons, *names])
     return replace(
         labels,
         keyword=keyword,

@@ -5,6 +5,7 @@ only where a verb of stopping meets what we send. Words of stopping that ask for
 """
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from service.actions.understanding import weights
@@ -27,8 +28,10 @@ class Request:
     reasons: tuple[str, ...] = ()
 
 
-def read_request(text: Text) -> Request:
-    """A keyword alone on a line counts always and for everything; then the narrowest request in a phrase."""
+def read_request(text: Text, *, risky: bool = False) -> Request:
+    """A keyword alone on a line counts always and for everything; then the narrowest request in a phrase. `risky` says
+    that there is danger or worry in the text: what is said of that must not weigh against a stop.
+    """
     book = lexicon()
     alone = set(book.spelling["stop_words"])
     for line in (text.words.strip(), *(_line(line) for line in text.lines)):
@@ -37,7 +40,7 @@ def read_request(text: Text) -> Request:
     if _slipped(text.words.strip(" .,?")):
         return Request(Intent.OPT_OUT, Scope.ALL, reasons=("a stop word alone, misspelt",))
     words = text.words
-    hits = [hit for hit in book.books["stop"].hits(words) if not _covered(hit, words)]
+    hits = _uncovered(book.books["stop"].hits(words), words)
     kept = [hit for hit in book.books["keep"].hits(words) if not is_negated(words[: hit.start].rstrip() + " ")]
     hits = [hit for hit in hits if not any(keep.start <= hit.start and hit.end <= keep.end for keep in kept)]
     leaves = book.books["leaves"].first(words)
@@ -47,43 +50,53 @@ def read_request(text: Text) -> Request:
             return Request(weak=True, reasons=(leaves.rule.name,))  # one circle, or all? A person asks
     said = {part.strip(" ,") for part in re.split("[.?]", words)}
     plain = bool(said.intersection(book.spelling["plain_stops"]))
-    if hits and not plain and _weight(words, hits[0], bool(alone & said)) < weights.DOUBTED_STOP:
+    if hits and not plain and _doubted(words, hits[0], bool(alone & said), _CLAUSE if risky else _SENTENCE):
         return Request(weak=True, reasons=tuple(dict.fromkeys(f"{hit.rule.name} (in doubt)" for hit in hits)))
     if hits:
         first = hits[0]
         topic = _topic(words[first.start : first.end]) if first.rule.label == Scope.TOPIC else None
         names = tuple(dict.fromkeys(hit.rule.name for hit in hits))
         return Request(Intent.OPT_OUT, Scope(first.rule.label), topic, reasons=names)
-    return _by_weight(words, book.books["asks"].first(words), bool(kept))
+    return _by_weight(words, book.books["asks"].first(words), kept)
 
 
-def _weight(words: str, hit: Hit, alone: bool) -> float:
-    """How far weights believe a rule, by the sentence that it fits in. END or ENOUGH, said `alone`, may begin another
-    sentence, so all is weighed then: "End. That is what I want my story to say"."""
-    return weights.scores(words if alone else _sentence(words, hit), "stop")[0]
+_SENTENCE, _CLAUSE = (" . ", " ? "), (" . ", " ? ", " , ")
 
 
-def _sentence(words: str, hit: Hit) -> str:
-    """The sentence of a hit: sorrow in the next one must not weigh against a stop."""
-    start = max(words.rfind(". ", 0, hit.start), words.rfind("? ", 0, hit.start)) + 1
-    ends = [end for end in (words.find(" . ", hit.end - 1), words.find(" ? ", hit.end - 1)) if end >= 0]
-    return words[start : min(ends, default=len(words)) + 1]
+def _doubted(words: str, hit: Hit, alone: bool, ends: Sequence[str]) -> bool:
+    """Whether weights do not believe a rule: the part of the text that it fits in, or all of it where the part is not
+    sure either. END or ENOUGH, said `alone`, may begin another sentence, so all is weighed then: "End. That is what I
+    want my story to say"."""
+    whole = weights.scores(words, "stop")[0]
+    if alone:
+        return whole < weights.DOUBTED_STOP
+    part = weights.scores(_part(words, hit, ends), "stop")[0]
+    return part < (weights.DOUBTED_STOP if whole >= weights.DOUBTED_WHOLE else weights.SURE_STOP)
 
 
-def _by_weight(words: str, asks: Hit | None, kept: bool) -> Request:
-    """Where no rule hears a stop: a wish of another kind, a stop that the words weigh for, or a weak cue. `kept` says
-    that a rule heard the opposite; then words weigh for nothing."""
+def _part(words: str, hit: Hit, ends: Sequence[str]) -> str:
+    """What is said around a hit, from one of `ends` to the next: sorrow behind it must not weigh against a stop."""
+    start = max(words.rfind(end, 0, hit.start) for end in ends) + 1
+    last = max(hit.start, hit.end - 3)  # a comma behind its last word belongs to a hit
+    stops = [at for end in ends if (at := words.find(end, last)) >= 0]
+    return words[start : min(stops, default=len(words)) + 1]
+
+
+def _by_weight(words: str, asks: Hit | None, kept: list[Hit]) -> Request:
+    """Where no rule hears a stop: a wish of another kind, a stop that the words weigh for, or a weak cue. `kept` are
+    rules that heard the opposite; then words have to weigh far more, and for our own words they weigh for nothing."""
     weight = weights.scores(words, "stop")[0]
     if asks and weight < weights.STOP_AGAINST_WISH:
         return Request(Intent(asks.rule.label), reasons=(asks.rule.name,))
-    if kept:
+    if any(hit.rule.label == "ours" for hit in kept) or (kept and weight < weights.STOP_AGAINST_KEEPING):
         return Request()
-    weak = next((hit.rule.name for hit in lexicon().books["weak"].hits(words) if not _covered(hit, words)), None)
-    if weight >= (weights.STOP if weak is None else weights.STOP_AGAINST_DOUBT):
+    cues = [hit.rule for hit in _uncovered(lexicon().books["weak"].hits(words), words)]
+    unsure = any(rule.label == "unsure" for rule in cues)
+    if weight >= (weights.STOP_AGAINST_DOUBT if unsure else weights.STOP):
         return Request(Intent.OPT_OUT, Scope.ALL, reasons=("weight of words: stop",))
-    if weak is None and weight >= weights.WEAK_STOP:
-        weak = "weight of words: perhaps a stop"
-    return Request(weak=weak is not None, reasons=(weak,) if weak else ())
+    if cues or weight >= weights.WEAK_STOP:
+        return Request(weak=True, reasons=(cues[0].name if cues else "weight of words: perhaps a stop",))
+    return Request()
 
 
 def _slipped(message: str) -> bool:
@@ -101,12 +114,15 @@ def _line(line: str) -> str:
     return normalise(line).words.strip(" .,?")
 
 
-def _covered(hit: Hit, words: str) -> bool:
-    for mask in lexicon().books["stopmask"].hits(words):
-        begins_inside = mask.start <= hit.start < mask.end
-        if begins_inside and (mask.rule.label == "negate" or hit.end <= mask.end):
-            return True
-    return False
+def _uncovered(hits: Iterable[Hit], words: str) -> list[Hit]:
+    """The hits without those in words of stopping that are known to ask for nothing."""
+    found = list(hits)
+    masks = list(lexicon().books["stopmask"].hits(words)) if found else []
+    return [hit for hit in found if not any(_covers(mask, hit) for mask in masks)]
+
+
+def _covers(mask: Hit, hit: Hit) -> bool:
+    return mask.start <= hit.start < mask.end and (mask.rule.label == "negate" or hit.end <= mask.end)
 
 
 def _topic(words: str) -> str | None:

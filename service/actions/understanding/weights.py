@@ -24,7 +24,7 @@ NOTICED = -1.0
 that ordinary life is one."""
 IMMINENT = -2.4
 """The score from which a concern that a rule names is an emergency."""
-ALONE = (-1.2, -1.6)
+ALONE = (-1.2, -2.2)
 """The scores, noticed and imminent, from which words that no rule knows are an emergency."""
 TOLD, TOLD_ALONE = 0.5, (1.2, -1.2)
 """As NOTICED and ALONE, in what a member writes for others: a hope story is full of hard words, and a person reads all
@@ -33,22 +33,25 @@ SOFT = -2.5
 """The score, noticed, under which a soft rule, or cues of worry, are not believed: "no hope of getting tickets"."""
 LOWERED = -2.0
 """The score, imminent, under which an emergency that a rule names, and no firm one, is a concern."""
-DOUBT, DOUBT_ALONE = -2.2, -4.5
+DOUBT, DOUBT_ALONE = -2.6, -4.8
 """As NOTICED, for a text that also asks us to stop, by a rule or by the weight of its words alone: nobody would
 otherwise read it soon."""
-STOP, WEAK_STOP = 0.1, -1.3
+STOP, WEAK_STOP = -0.1, -1.3
 """Scores from which a text asks us to stop, and from which it may."""
-STOP_UNSEEN = 0.7
+STOP_UNSEEN = 0.0
 """As STOP, for a text that nobody would otherwise look at soon, so that a mistake would stand."""
 STOP_AGAINST_DOUBT = 1.3
 """As STOP, for a text in which a rule hears no more than a hint: "not sure I want these"."""
 STOP_AGAINST_WISH = 1.5
 """As STOP, for one in which a rule hears a wish to come back, or for help: "sign me up? Undo that, please"."""
+STOP_AGAINST_KEEPING = 3.0
+"""As STOP, for one in which a rule hears that somebody wants them, or says them in another sense: "don't stop"."""
 STOP_AT_WORRY, STOP_AT_RISK = 1.2, 3.0
 """As STOP, for a text of which no more than its words' weight says that it is a worry, and for any other of risk:
 sorrow is not lightly taken for a stop."""
-DOUBTED_STOP = -1.5
-"""The score under which even a rule is not believed without a person; what it would have stopped is paused."""
+DOUBTED_STOP, DOUBTED_WHOLE, SURE_STOP = -1.5, -1.0, 1.5
+"""The score of its sentence under which even a rule is not believed without a person; SURE_STOP where all that is said
+scores under DOUBTED_WHOLE: "I quit. Not the group, living". What it would have stopped is paused."""
 
 REACH = 4
 """How many concepts on from one another still make a pair."""
