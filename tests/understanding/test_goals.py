@@ -7,7 +7,9 @@ answering pages. They stand where one more crisis in a hundred would cost three 
 
 import pytest
 
-from service.actions.understanding import Question, Risk, screen
+from service.actions.understanding import Intent, Question, Risk, screen, understand
+from service.actions.understanding.normalise import normalise
+from service.actions.understanding.stop import read_request
 from tests.understanding.corpora import KINDS, load
 from tests.understanding.everyday import HELD, everyday
 from tests.understanding.report import Read, crises_taken_for_stops, read, scores
@@ -46,9 +48,16 @@ def test_held_out_lines_reach_the_floors(held: dict[str, Read], kind: str) -> No
         assert score.share >= FLOORS[score.name], f"{score.name} is {score.share:.3f}: run the report with --misses"
 
 
-@pytest.mark.parametrize("part", [True, False], ids=["held", "tuned"])
-def test_no_crisis_is_taken_for_a_mere_opt_out(part: bool) -> None:
-    assert crises_taken_for_stops(read("risk", held=part)) == []
+def test_no_crisis_is_taken_for_a_mere_opt_out(held: dict[str, Read]) -> None:
+    assert crises_taken_for_stops(held["risk"]) == []
+
+
+def test_no_crisis_that_was_tuned_on_is_taken_for_a_mere_opt_out() -> None:
+    risky = [line for line in load("risk") if not line.held and line.label != "none"]
+    # Only what a stop is heard in is read whole: there are tens of thousands of them.
+    stops = [line for line in risky if read_request(normalise(line.text)).intent is Intent.OPT_OUT]
+    assert len(stops) > 100, "many ask us to stop as well"
+    assert crises_taken_for_stops([(line, understand(line.text)) for line in stops]) == []
 
 
 def test_the_sets_are_large_enough_and_no_line_stands_in_both_halves() -> None:
