@@ -92,9 +92,18 @@ def _steadily(world: World, worker: Process, calls: Sequence[Call]) -> list[Figu
         f"{percentile(waited[:quarter], 0.95):.2f} s, in the last {percentile(waited[-quarter:], 0.95):.2f} s; "
         f"webhooks answered within {fired.p99:,.0f} ms (p99)"
     )
-    what = f"{PER_SECOND} a second: dealt with within (p95)"
-    worst = percentile(waited, 0.95)
-    return [Figure("inbound", world.database, what, worst, "s", goal=WITHIN, at_least=False, note=note)]
+    dealt, answered = percentile(waited, 0.95), percentile(fired.times, 0.95)
+    # Both: texts that queue up before the web server have not been stored yet, so the first does not see them wait.
+    return [
+        Figure(
+            "inbound", world.database, f"{PER_SECOND} a second: {what}", value, "s", goal=WITHIN, at_least=False,
+            note=said,
+        )
+        for what, value, said in (
+            ("dealt with within (p95)", dealt, note),
+            ("webhooks answered within (p95)", answered, ""),
+        )
+    ]  # fmt: skip
 
 
 def _all_dealt_with(worker: Process, count: int) -> None:

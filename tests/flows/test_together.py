@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select
 
-from service import db
+from service import clock, db
 from service.actions import conversations
 from service.actions.conversations import receiving, store, words
 from service.models.campaigns import CampaignKind
 from service.models.conversations import CheckIn, Conversation, ConversationState, WebhookEvent
+from service.models.members import Member
 from tests.flows.replies import ANA, BEN, later, on_duty, stopped
 from tests.flows.talk import SMS, Talk, flags, messages
 from tests.flows.world import add_member
@@ -109,6 +110,20 @@ def test_two_workers_take_each_text_once_and_keep_every_members_order(
         assert [said for sender, said in taken if sender == number] == [
             f"line {line} of what I have to say" for line in range(8)
         ]
+
+
+def test_everybody_who_wrote_was_heard_and_has_one_message_unread(talk: Talk) -> None:
+    several = [add_member(f"Member {number}", phone(number)) for number in range(3)]
+    quiet = add_member("Quiet", phone(9))
+    arrive(*[(phone(number), "what a long week it was") for number in range(3)])
+    conversations.process_inbound()
+    with db.reading() as session:
+        heard = {member.id: member.last_heard_at for member in session.scalars(select(Member))}
+        unread = session.scalars(select(Conversation.unread)).all()
+    assert all(heard[member.id] == clock.now() for member in several)
+    assert heard[quiet.id] is None
+    assert unread == [1, 1, 1]
+    assert left() == 0
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -41,7 +41,7 @@ STOP, WEAK_STOP = -0.1, -1.3
 STOP_UNSEEN = 0.0
 """As STOP, for a text that nobody would otherwise look at soon, so that a mistake would stand."""
 STOP_AGAINST_DOUBT = 1.3
-"""As STOP, for a text in which a rule hears no more than a hint: "not sure I want these"."""
+"""As STOP, for a text that says it is not sure: "not sure I want these"."""
 STOP_AGAINST_WISH = 1.5
 """As STOP, for one in which a rule hears a wish to come back, or for help: "sign me up? Undo that, please"."""
 STOP_AGAINST_KEEPING = 3.0
