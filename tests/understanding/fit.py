@@ -29,6 +29,8 @@ LEAST = 2
 """Weights nearer to nothing than this (in hundredths) are left out of the file."""
 ORDINARY = 4.0
 """How much an ordinary message counts against the watch for risk: the sets hold far fewer than members write."""
+COMMON = 1200
+"""So many of the commonest words are listed: by the rarest of the words that a rule needs it is looked up."""
 
 
 def fit(examples: list[Example]) -> tuple[float, dict[str, float]]:
@@ -95,10 +97,21 @@ def _side_by_side(examples: Mapping[str, list[Example]]) -> dict[str, tuple[floa
         return dict(zip(examples, pool.map(_fit_head, examples), strict=True))
 
 
+def write_common(path: Path, lines: Iterable[Line]) -> None:
+    """The commonest words, and in how many of ten thousand texts each stands."""
+    texts = [set(normalise(line.text).words.split()) for line in lines]
+    times = Counter(word for text in texts for word in text)
+    ordered = sorted(times.items(), key=lambda pair: (-pair[1], pair[0]))[:COMMON]
+    rows = [f"{word}\t{round(10_000 * found / len(texts))}\n" for word, found in ordered]
+    path.write_text("".join(rows), encoding="utf-8")
+
+
 def write(path: Path) -> int:
     """Fits every head and writes a table: a line of heads, one of constants, then one a feature in the order of their
     hashes, weights in hundredths. Returns the number of features."""
-    examples = heads([line for kind in KINDS for line in load(kind) if not line.held])
+    lines = [line for kind in KINDS for line in load(kind) if not line.held]
+    write_common(path.with_name("common.tsv"), lines)
+    examples = heads(lines)
     names, fitted = list(examples), _side_by_side(examples)
     cells = {
         feature: [_hundredths(fitted[head][1], feature) for head in names]

@@ -8,7 +8,10 @@ import pytest
 from service.actions.understanding import Intent, Risk, understand, use_rules
 from service.actions.understanding.inflection import english, spanish
 from service.actions.understanding.lexicon import forms, lexicon
-from service.actions.understanding.patterns import Compiler, PatternError, RuleBook, make_rules
+from service.actions.understanding.normalise import normalise
+from service.actions.understanding.patterns import Compiler, PatternError, make_rules
+from service.actions.understanding.rulebook import RuleBook
+from tests.understanding.corpora import KINDS, load
 
 
 def found(pattern: str, words: str) -> bool:
@@ -44,6 +47,19 @@ def test_patterns(pattern: str, fits: str, fits_not: str) -> None:
 def test_a_pattern_that_cannot_be_read_is_named(pattern: str) -> None:
     with pytest.raises(PatternError, match=re.escape(pattern.strip("{}")[:4])):
         found(pattern, "eat it")
+
+
+def test_a_rule_is_tried_wherever_it_fits() -> None:
+    """Rules are looked up by their rarest words; that must find all that trying every one of them finds."""
+    texts = [normalise(line.text).words for kind in KINDS for line in load(kind)[::400]]
+    fitted = 0
+    for book in lexicon().books.values():
+        for rule in book.rules[::12]:
+            for words in texts:
+                fits = re.search(rule.regex, words) is not None
+                assert fits == (rule in {hit.rule for hit in book.hits(words)}), (rule.name, words)
+                fitted += fits
+    assert fitted > 20
 
 
 def test_verbs_bend() -> None:

@@ -17,7 +17,8 @@ from service.actions.understanding import (
     use_model,
 )
 from service.actions.understanding.lexicon import lexicon
-from service.actions.understanding.patterns import Compiler, RuleBook, make_rules
+from service.actions.understanding.patterns import Compiler, make_rules
+from service.actions.understanding.rulebook import RuleBook
 
 STORY_OF_SUICIDE = "A story: “I once wanted to end my life, and then I called.” Reply ME TOO if you have been there."
 

@@ -6,7 +6,7 @@ from service.actions.understanding import weights
 from service.actions.understanding.labels import Confirm, Rsvp
 from service.actions.understanding.lexicon import lexicon
 from service.actions.understanding.normalise import Text
-from service.actions.understanding.patterns import Hit
+from service.actions.understanding.rulebook import Hit
 
 SURE = -3.0
 """The log odds below which the likeliest answer is not taken for one."""

@@ -17,9 +17,9 @@ from service.actions.understanding.patterns import (
     Compiler,
     PatternError,
     Rule,
-    RuleBook,
     make_rules,
 )
+from service.actions.understanding.rulebook import RuleBook, make_books
 
 HERE = Path(__file__).parent / "data"
 
@@ -51,10 +51,10 @@ def read(folders: Sequence[Path]) -> Lexicon:
             written.setdefault(book, []).extend({**rule, "marks": [*rule.get("marks", []), *added]} for rule in rules)
         for table, value in data.get("spelling", {}).items():
             _grow(spelling, table, value)
-    compiler = Compiler(classes)
+    compiler = Compiler(classes, _common())
     made = {book: _rules(compiler, book, rules) for book, rules in written.items()}
     words = {word for rules in made.values() for rule in rules for word in rule.words}
-    books = {book: RuleBook(rules) for book, rules in made.items()}
+    books = make_books(made)
     for name in classes:
         words |= compiler.named(name).words
     return Lexicon(
@@ -63,6 +63,12 @@ def read(folders: Sequence[Path]) -> Lexicon:
         spelling,
         frozenset(words | set(spelling.get("words", "").split())),
     )
+
+
+def _common() -> dict[str, int]:
+    """The commonest words, and in how many of ten thousand texts each is (tests/understanding/fit.py counts them)."""
+    rows = (HERE / "common.tsv").read_text(encoding="utf-8").splitlines()
+    return {word: int(times) for word, times in (row.split("\t") for row in rows)}
 
 
 def _rules(compiler: Compiler, book: str, rules: Sequence[dict[str, Any]]) -> list[Rule]:

@@ -8,14 +8,14 @@ pattern is looked at only if a word that it needs is in the text, so that hundre
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 COMMA = "(?:, )*"
-MET = 2_000
-"""So many words are remembered with the rules that they call for."""
 FEW = 60
 """A second look at words before a rule is tried is kept to so many: it costs memory in every worker."""
+RARE, RARE_BEGINNING = 3, 20
+"""In how many of ten thousand texts a word is taken to be that is not among the common ones, and a beginning."""
 GAPS = {"..": r"(?:[^ .?]+ ){0,3}?", "...": r"(?:[^ .?]+ ){0,7}?"}
 EDGES = {
     "<": r"(?<![^ ])(?<!. )(?:[.,?] )*",
@@ -53,15 +53,6 @@ class Rule:
     also: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A rule that fits, and where in the words it does."""
-
-    rule: Rule
-    start: int
-    end: int
-
-
 class PatternError(ValueError):
     """A pattern or class that cannot be read; the message names it."""
 
@@ -69,9 +60,13 @@ class PatternError(ValueError):
 class Compiler:
     """Turns patterns into regular expressions with the classes of one lexicon."""
 
-    def __init__(self, classes: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, classes: Mapping[str, Sequence[str]], common: Mapping[str, int] | None = None) -> None:
+        """`common` says in how many of ten thousand texts a word is: of all words that a pattern needs it is looked up
+        by the rarest."""
         self._classes = classes
+        self._common = common or {}
         self._done: dict[str, Piece] = {}
+        self._met: dict[frozenset[str], int] = {}
 
     def compile(self, pattern: str) -> Piece:
         """Raises PatternError for an unknown class, an unbalanced bracket or a stray sign."""
@@ -93,7 +88,7 @@ class Compiler:
             if tokens[at] == "|":
                 if not sequence:
                     raise PatternError(f"empty choice in pattern: {pattern}")
-                branches.append(_all(sequence))
+                branches.append(self._all(sequence))
                 sequence, at = [], at + 1
             else:
                 piece, at = self._atom(tokens, at, pattern)
@@ -102,7 +97,7 @@ class Compiler:
             raise PatternError(f"unbalanced bracket in pattern: {pattern}")
         if not sequence:
             raise PatternError(f"empty choice in pattern: {pattern}")
-        return _any([*branches, _all(sequence)]), at + 1
+        return _any([*branches, self._all(sequence)]), at + 1
 
     def _words(self, tokens: list[str], pattern: str) -> Piece:
         """Outside brackets, where `|` separates single words."""
@@ -115,7 +110,7 @@ class Compiler:
                 piece, at = self._atom(tokens, at + 1, pattern)
                 choice.append(piece)
             sequence.append(_any(choice))
-        return _all(sequence)
+        return self._all(sequence)
 
     def _atom(self, tokens: list[str], at: int, pattern: str) -> tuple[Piece, int]:
         if at >= len(tokens) or tokens[at] in ")|?":
@@ -148,19 +143,29 @@ class Compiler:
             frozenset([word]),
         )
 
+    def _all(self, pieces: list[Piece]) -> Piece:
+        needed = [piece.needs for piece in pieces if piece.needs is not None]
+        if len(needed) > 1:
+            needed.sort(key=self._how_often)
+        also = needed[1] if len(needed) > 1 and len(needed[1]) <= FEW else frozenset[str]()
+        if any(word.endswith("*") for word in also):
+            also = frozenset()
+        words = frozenset[str]().union(*(piece.words for piece in pieces))
+        return Piece(
+            _folded([piece.regex for piece in pieces]),
+            needed[0] if needed else None,
+            words,
+            also,
+        )
 
-def _all(pieces: list[Piece]) -> Piece:
-    needed = sorted((piece.needs for piece in pieces if piece.needs is not None), key=len)
-    also = needed[1] if len(needed) > 1 and len(needed[1]) <= FEW else frozenset[str]()
-    if any(word.endswith("*") for word in also):
-        also = frozenset()
-    words = frozenset[str]().union(*(piece.words for piece in pieces))
-    return Piece(
-        _folded([piece.regex for piece in pieces]),
-        needed[0] if needed else None,
-        words,
-        also,
-    )
+    def _how_often(self, needs: frozenset[str]) -> int:
+        """In how many of ten thousand texts one of the words stands, at most."""
+        found = self._met.get(needs)
+        if found is None:
+            found = self._met[needs] = sum(
+                self._common.get(word, RARE_BEGINNING if word.endswith("*") else RARE) for word in needs
+            )
+        return found
 
 
 def _folded(parts: list[str]) -> str:
@@ -201,57 +206,6 @@ def _any(pieces: list[Piece]) -> Piece:
         # What all end with is written once: the rules take a third less memory so.
         return Piece(f"(?:{'|'.join(regex[: -len(end)] for regex in ordered)}){end}", needs, words)
     return Piece(f"(?:{'|'.join(ordered)})", needs, words)
-
-
-class RuleBook:
-    """A set of rules that can be looked up by the words of a text."""
-
-    def __init__(self, rules: Iterable[Rule]) -> None:
-        rules = list(rules)
-        # What a rule needs goes into the tables below; kept at each rule as well it would fill every worker's memory.
-        self.rules = [replace(rule, needs=frozenset(), words=frozenset()) for rule in rules]
-        self._also = [rule.also for rule in rules]
-        self._compiled: dict[
-            int, re.Pattern[str]
-        ] = {}  # filled as rules are met: most never are, and each takes memory
-        self._by_word: dict[str, list[int]] = {}
-        self._by_beginning: dict[str, list[int]] = {}
-        for number, rule in enumerate(rules):
-            for word in rule.needs:
-                table = self._by_beginning if word.endswith("*") else self._by_word
-                table.setdefault(word.rstrip("*"), []).append(number)
-        self._met: dict[str, tuple[int, ...]] = {}
-        self._lengths = sorted({len(beginning) for beginning in self._by_beginning})
-
-    def hits(self, words: str) -> Iterator[Hit]:
-        """Every place where a rule fits, rules in their written order. `words` is a text made by `normalise`."""
-        said, found = set(words.split()), set[int]()
-        for word in said:
-            numbers = self._met.get(word)
-            found.update(self._rules_of(word) if numbers is None else numbers)
-        for number in sorted(found):
-            if (also := self._also[number]) and also.isdisjoint(said):
-                continue
-            if number not in self._compiled:
-                self._compiled[number] = re.compile(self.rules[number].regex)
-            search, at = self._compiled[number].search, 0
-            while match := search(words, at):
-                yield Hit(self.rules[number], match.start() + 1, match.end())
-                at = match.end() - 1  # the space behind one hit is the space before the next
-
-    def _rules_of(self, word: str) -> tuple[int, ...]:
-        """The rules that a word calls for; kept for the few thousand words that come again and again."""
-        found = [*self._by_word.get(word, ())]
-        for length in self._lengths:
-            found += self._by_beginning.get(word[:length], ())
-        if len(self._met) >= MET:
-            self._met.clear()
-        numbers = self._met[word] = tuple(found)
-        return numbers
-
-    def first(self, words: str) -> Hit | None:
-        """The first hit in the order of the rules, if there is one."""
-        return next(self.hits(words), None)
 
 
 def make_rules(

@@ -13,7 +13,8 @@ from service.actions.understanding.cues import read_cues
 from service.actions.understanding.labels import Risk
 from service.actions.understanding.lexicon import Lexicon, lexicon
 from service.actions.understanding.normalise import Text, fold, normalise
-from service.actions.understanding.patterns import Compiler, Hit
+from service.actions.understanding.patterns import Compiler
+from service.actions.understanding.rulebook import Hit
 
 _RANK = {Risk.NONE: 0, Risk.CONCERN: 1, Risk.IMMINENT: 2}
 _LINKS = """

@@ -12,8 +12,8 @@ from service.actions.understanding import weights
 from service.actions.understanding.labels import Intent, Scope
 from service.actions.understanding.lexicon import lexicon
 from service.actions.understanding.normalise import Text, normalise
-from service.actions.understanding.patterns import Hit
 from service.actions.understanding.risk import is_negated
+from service.actions.understanding.rulebook import Hit
 from service.actions.understanding.spelling import slips
 
 

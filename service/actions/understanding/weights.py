@@ -98,9 +98,11 @@ def _of_concepts(tagged: list[list[str]]) -> Iterator[str]:
 @dataclass(frozen=True, slots=True)
 class _Table:
     """Hashes of the features in order and, for each head, their weights in hundredths and the constant. Small: a dict
-    of strings takes ten times as much in every worker."""
+    of strings takes ten times as much in every worker. `starts` says where the hashes of each beginning start, so that
+    only a few are looked at."""
 
     keys: "array[int]"
+    starts: "array[int]"
     weights: "dict[str, array[int]]"
     constants: dict[str, float]
 
@@ -120,17 +122,19 @@ def _table() -> _Table:
                 weights[head].append(int(cell or 0))
             for head in heads[len(cells) :]:
                 weights[head].append(0)
-    return _Table(keys, weights, {head: value / 100 for head, value in constants.items()})
+    starts = array("I", (bisect_left(keys, beginning << 16) for beginning in range(0x10001)))
+    return _Table(keys, starts, weights, {head: value / 100 for head, value in constants.items()})
 
 
 @lru_cache(maxsize=8)
 def _rows(words: str) -> tuple[int, ...]:
     """Where the features of a text stand in the table."""
-    keys = _table().keys
+    keys, starts = _table().keys, _table().starts
     found = []
     for key in map(crc32, map(str.encode, features(words))):
-        at = bisect_left(keys, key)
-        if at < len(keys) and keys[at] == key:
+        end = starts[(key >> 16) + 1]
+        at = bisect_left(keys, key, starts[key >> 16], end)
+        if at < end and keys[at] == key:
             found.append(at)
     return tuple(found)
 
