@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -65,6 +66,21 @@ def test_those_that_wait_for_a_commit_share_the_next(database: db.Database, valk
             arriving = [pool.submit(store.keep, [receipt(f"id-{n}")]) for n in range(8)]
         assert [a.result() for a in arriving] == [1] * 8
     assert len(commits) == 1
+
+
+def test_what_comes_right_after_a_commit_waits_a_moment_and_shares_the_next(
+    database: db.Database, valkey: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits: list[int] = []
+    event.listen(database.engine, "commit", lambda _: commits.append(1))
+    monkeypatch.setattr(store, "_began_at", -60.0)
+    monkeypatch.setattr(store, "APART", 1.0)
+    begin = time.monotonic()
+    store.keep([receipt("alone")])
+    assert time.monotonic() - begin < 1.0, "what comes alone does not wait"
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(lambda n: store.keep([receipt(f"id-{n}")]), range(6))) == [1] * 6
+    assert len(commits) == 2
 
 
 def test_what_is_stored_is_answered_though_the_next_are_being_stored(database: db.Database, valkey: Redis) -> None:

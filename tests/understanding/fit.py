@@ -17,15 +17,17 @@ from service.actions.understanding import weights
 from service.actions.understanding.lexicon import HERE, lexicon
 from service.actions.understanding.normalise import normalise
 from service.actions.understanding.risk import mask
-from tests.understanding.corpora import KINDS, Line, load
+from tests.understanding.corpora import IN_PART, KINDS, SCOPE, Line, load
 from tests.understanding.everyday import TUNED, everyday
 
 Example = tuple[bool, frozenset[str], float]
 """Whether the label holds, the features of the text, and how much the example counts."""
 OTHERS = 0.05
 """How much a text that answers no invite counts in learning what answers are."""
-EPOCHS, RATE, FADE, SHRINK, SEED = 40, 0.05, 0.93, 3e-5, 1
-LEAST = 2
+EPOCHS, RATE, FADE, SHRINK, SEED = 40, 0.1, 0.9, 1e-5, 1
+SEEN = 3
+"""A feature that fewer texts have is left out."""
+LEAST = 5
 """Weights nearer to nothing than this (in hundredths) are left out of the file."""
 ORDINARY = 4.0
 """How much an ordinary message counts against the watch for risk: the sets hold far fewer than members write."""
@@ -33,10 +35,14 @@ COMMON = 1200
 """So many of the commonest words are listed: by the rarest of the words that a rule needs it is looked up."""
 
 
+SCOPES = {"part": IN_PART, "less": ("less",), "wrong person": ("wrong_person",), "delete": ("delete",)}
+"""What a request to stop covers: heads, and the labels that each is of."""
+
+
 def fit(examples: list[Example]) -> tuple[float, dict[str, float]]:
-    """The constant, and weights by feature. Features seen once only are left out."""
+    """The constant, and weights by feature."""
     seen = Counter(feature for _, features, _ in examples for feature in features)
-    numbers = {feature: number for number, feature in enumerate(sorted(f for f, times in seen.items() if times > 1))}
+    numbers = {feature: number for number, feature in enumerate(sorted(f for f, times in seen.items() if times >= SEEN))}
     rows = [(yes, sorted(numbers[f] for f in features if f in numbers), counts) for yes, features, counts in examples]
     found, scale, constant, rate, order = [0.0] * len(numbers), 1.0, 0.0, RATE, random.Random(SEED)
     for _ in range(EPOCHS):
@@ -61,9 +67,9 @@ def heads(lines: Iterable[Line]) -> dict[str, list[Example]]:
     words = {line: normalise(line.text).words for line in lines}
     plain = {line: weights.features(said) for line, said in words.items()}
     bare = {line: weights.features(mask(said, lexicon())) for line, said in words.items()}
-    of_kind = {kind: [line for line in plain if line.kind == kind] for kind in KINDS}
-    risk, stop, rsvp, checkin = (of_kind[kind] for kind in KINDS)
-    requests = [x for x in stop if x.label == "opt_out"]  # the other lines of that set hold crises too
+    of_kind = {kind: [line for line in plain if line.kind == kind] for kind in (*KINDS, SCOPE)}
+    risk, stop, rsvp, checkin, scope = (of_kind[kind] for kind in (*KINDS, SCOPE))
+    requests = [x for x in stop if x.label == "opt_out"] + scope  # the other stop lines hold crises too
     # Most of what members write is ordinary. Without such lines a hedgehog in the garden looked like a crisis.
     ordinary = [normalise(row).words for number in TUNED for row in everyday(number)]
     ordinary_bare = [weights.features(mask(said, lexicon())) for said in ordinary]
@@ -72,9 +78,11 @@ def heads(lines: Iterable[Line]) -> dict[str, list[Example]]:
         found[head] = [(x.label in tiers, bare[x], 1.0) for x in risk]
         found[head] += [(False, bare[x], 1.0) for x in rsvp + checkin + requests]
         found[head] += [(False, features, ORDINARY) for features in ordinary_bare]
-    found["stop"] = [(x.label == "opt_out", plain[x], 1.0) for x in stop]
+    found["stop"] = [(x.label == "opt_out", plain[x], 1.0) for x in stop] + [(True, plain[x], 1.0) for x in scope]
     found["stop"] += [(False, plain[x], 1.0) for x in rsvp + risk + checkin]
     found["stop"] += [(False, weights.features(said), 1.0) for said in ordinary]
+    for head, labels in SCOPES.items():
+        found[head] = [(x.label in labels, plain[x], 1.0) for x in scope]
     others = [x for x in [*checkin, *risk, *requests] if x.kind != "risk" or x.label != "none"]
     for label in ("yes", "no", "maybe", "unclear"):
         found[f"rsvp {label}"] = [(x.label == label, plain[x], 1.0) for x in rsvp]
@@ -109,7 +117,7 @@ def write_common(path: Path, lines: Iterable[Line]) -> None:
 def write(path: Path) -> int:
     """Fits every head and writes a table: a line of heads, one of constants, then one a feature in the order of their
     hashes, weights in hundredths. Returns the number of features."""
-    lines = [line for kind in KINDS for line in load(kind) if not line.held]
+    lines = [line for kind in (*KINDS, SCOPE) for line in load(kind) if not line.held]
     write_common(path.with_name("common.tsv"), lines)
     examples = heads(lines)
     names, fitted = list(examples), _side_by_side(examples)

@@ -8,8 +8,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.actions.understanding import Intent, Risk, Understanding, understand
-from tests.understanding.corpora import KINDS, Line, load
+from service.actions.understanding import Intent, Risk, Scope, Understanding, understand
+from tests.understanding.corpora import IN_PART, KINDS, SCOPE, Line, load
 
 Read = list[tuple[Line, Understanding]]
 
@@ -21,7 +21,11 @@ GOALS = {
     "opt-out precision": 0.97,
     "rsvp accuracy": 0.93,
     "check-in accuracy": 0.96,
+    "all kept whole": 0.97,
+    "part kept a part": 0.70,
 }
+"""The last two are our own: silence about the scope of a stop means everything, so a part must be said clearly."""
+WHOLE = (Scope.ALL, Scope.WRONG_PERSON, Scope.DELETE)
 
 
 @dataclass(frozen=True)
@@ -81,10 +85,24 @@ def answer_scores(kind: str, rows: Read) -> list[Score]:
     return [_score("check-in accuracy", rows, [str(u.checkin or "null") == line.label for line, u in rows])]
 
 
+def scope_scores(rows: Read) -> list[Score]:
+    """Of the requests to stop that are heard: how many for everything end everything, and how many for a part or a
+    while do not."""
+    heard = [row for row in rows if row[1].intent is Intent.OPT_OUT]
+    part = [row for row in heard if row[0].label in IN_PART]
+    whole = [row for row in heard if row[0].label not in IN_PART]
+    return [
+        _score("all kept whole", whole, [u.scope in WHOLE for _, u in whole]),
+        _score("part kept a part", part, [u.scope not in WHOLE for _, u in part]),
+    ]
+
+
 def scores(kind: str, rows: Read) -> list[Score]:
     """The scores of one kind of lines."""
     if kind == "risk":
         return risk_scores(rows)
+    if kind == SCOPE:
+        return scope_scores(rows)
     return stop_scores(rows) if kind == "stop" else answer_scores(kind, rows)
 
 
@@ -92,8 +110,8 @@ def main(arguments: Sequence[str]) -> None:
     """Prints the report; see the module."""
     held = "--tuned" not in arguments
     print(f"{'held-out' if held else 'tuned'} lines")
-    rows = {kind: read(kind, held=held) for kind in KINDS}
-    for kind in KINDS:
+    rows = {kind: read(kind, held=held) for kind in (*KINDS, SCOPE)}
+    for kind in rows:
         for score in scores(kind, rows[kind]):
             verdict = "meets" if score.share >= GOALS[score.name] else "below"
             print(f"{score.name:18} {score.share:6.3f}  ({score.good} of {score.of}; {verdict} {GOALS[score.name]})")

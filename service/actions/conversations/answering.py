@@ -73,19 +73,11 @@ def _keyword(session: Session, incoming: Incoming) -> str | None:
         stopping.pause(session, incoming, member)
         return "keyword PAUSE"
     if read.keyword == "LESS" and member is not None:
-        return _less(session, incoming, member)
+        stopping.less_often(session, incoming, member)
+        return "keyword LESS"
     if read.keyword == "START" and member is not None and incoming.arrived.proven:
         return _start(session, incoming, member)
     return None
-
-
-def _less(session: Session, incoming: Incoming, member: Member) -> str:
-    before = member.weekly_cap
-    member.weekly_cap = 1
-    undo.remember(session, member, incoming.message, "less", {"before": before})
-    language = {"es": "como mucho una vez por semana"}.get(member.language, "at most once a week")
-    answer(session, incoming, "less_often", {"often": language})
-    return "keyword LESS"
 
 
 def _start(session: Session, incoming: Incoming, member: Member) -> str | None:

@@ -18,7 +18,9 @@ from service.models.members import ChannelName, Member, SubscriptionState, Topic
 PAUSE_FOR = timedelta(days=14)
 SPECIAL_STOPS = {Scope.WRONG_PERSON: "wrong_number_done", Scope.DELETE: "deletion_received"}
 CONFIRMATIONS = ("stopped", "stopped_with_line", *SPECIAL_STOPS.values())
-IN_PART = (Scope.CHANNEL_SMS, Scope.CHANNEL_EMAIL, Scope.TOPIC, Scope.PAUSE)
+IN_PART = (Scope.CHANNEL_SMS, Scope.CHANNEL_EMAIL, Scope.TOPIC, Scope.PAUSE, Scope.LESS)
+LEAST_A_WEEK = 1
+"""Messages a week for whoever asks for less."""
 
 
 def stop(session: Session, incoming: Incoming, *, with_line: bool = False) -> None:
@@ -71,13 +73,15 @@ def _youth_line(incoming: Incoming) -> dict[str, Any]:
 
 
 def _stop_part(session: Session, incoming: Incoming, *, silent: bool) -> None:
-    """One channel, one topic, or for a while. `silent`: the answer to risk has been given."""
+    """One channel, one topic, for a while, or less of it all. `silent`: the answer to risk has been given."""
     read = incoming.read
     if read.scope in (Scope.CHANNEL_SMS, Scope.CHANNEL_EMAIL):
         channel = ChannelName.SMS if read.scope == Scope.CHANNEL_SMS else ChannelName.EMAIL
         _stop_channel(session, incoming, channel, silent=silent)
     elif read.scope == Scope.TOPIC and read.topic in [t.value for t in Topic]:
         _stop_topic(session, incoming, Topic(read.topic), silent=silent)
+    elif read.scope == Scope.LESS and incoming.member is not None:
+        less_often(session, incoming, incoming.member, silent=silent)
     elif incoming.member is not None:
         pause(session, incoming, incoming.member, silent=silent)
     else:
@@ -121,6 +125,19 @@ def pause(session: Session, incoming: Incoming, member: Member, *, silent: bool 
     undo.remember(session, member, incoming.message, "pause", {"before": before.isoformat() if before else None})
     if not silent:
         answer(session, incoming, "paused", {"until": duty.day_words(until, member)})
+
+
+def less_often(session: Session, incoming: Incoming, member: Member, *, silent: bool = False) -> None:
+    """Once a week at most from now on; OOPS undoes it. Whoever has that already and finds it too much has a break."""
+    before = member.weekly_cap
+    if before is not None and 0 < before <= LEAST_A_WEEK and not incoming.arrived.bare:
+        pause(session, incoming, member, silent=silent)
+        return
+    member.weekly_cap = LEAST_A_WEEK
+    undo.remember(session, member, incoming.message, "less", {"before": before})
+    if not silent:
+        often = {"es": "como mucho una vez por semana"}.get(member.language, "at most once a week")
+        answer(session, incoming, "less_often", {"often": often})
 
 
 def pause_quietly(session: Session, incoming: Incoming, member: Member) -> None:

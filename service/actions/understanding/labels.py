@@ -22,13 +22,15 @@ class Intent(StrEnum):
 
 
 class Scope(StrEnum):
-    """How much an opt-out covers. CHANNEL_SMS stops texts and keeps email, CHANNEL_EMAIL the other way round."""
+    """How much an opt-out covers. CHANNEL_SMS stops texts and keeps email, CHANNEL_EMAIL the other way round. PAUSE is
+    for a while, or for a part that we cannot name."""
 
     ALL = "all"
     CHANNEL_SMS = "channel_sms"
     CHANNEL_EMAIL = "channel_email"
     TOPIC = "topic"
     PAUSE = "pause"
+    LESS = "less"
     WRONG_PERSON = "wrong_person"
     DELETE = "delete"
 

@@ -82,16 +82,18 @@ def _judge_words(words: str, telling: bool) -> tuple[Risk, list[str]]:
 def _weigh_words(
     noticed: float, imminent: float, risk: Risk, reasons: list[str], telling: bool
 ) -> tuple[Risk, list[str]]:
-    """Raises a tier where the words weigh for it. What a rule has lowered to a concern stays one, unless it was lowered
-    only for being someone else's."""
+    """Raises a tier where the words weigh for it. For what a rule has lowered to a concern they have to weigh more,
+    unless it was lowered only for being someone else's."""
     if risk is Risk.IMMINENT:
         return risk, reasons
     alone_noticed, alone_imminent = weights.TOLD_ALONE if telling else weights.ALONE
     if risk is Risk.CONCERN:
         lowered = any("(" in name and "(someone else)" not in name for name in reasons)
-        raised = imminent >= weights.IMMINENT and not lowered
+        raised = imminent >= (weights.RAISED if lowered else weights.IMMINENT)
     else:
         raised = noticed >= alone_noticed and imminent >= alone_imminent
+        sure_noticed, sure_imminent = weights.SURELY
+        raised = raised or (not telling and noticed >= sure_noticed and imminent >= sure_imminent)
     if raised:
         return Risk.IMMINENT, [*reasons, "weight of words: imminent"]
     if risk is Risk.NONE and noticed >= (weights.TOLD if telling else weights.NOTICED):

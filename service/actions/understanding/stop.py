@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from service.actions.understanding import weights
+from service.actions.understanding import scope, weights
 from service.actions.understanding.labels import Intent, Scope
 from service.actions.understanding.lexicon import lexicon
 from service.actions.understanding.normalise import Text, normalise
@@ -54,9 +54,10 @@ def read_request(text: Text, *, risky: bool = False) -> Request:
         return Request(weak=True, reasons=tuple(dict.fromkeys(f"{hit.rule.name} (in doubt)" for hit in hits)))
     if hits:
         first = hits[0]
-        topic = _topic(words[first.start : first.end]) if first.rule.label == Scope.TOPIC else None
+        heard = Scope(first.rule.label) if plain else scope.checked(words, Scope(first.rule.label))
+        topic = _topic(words[first.start : first.end]) if heard is Scope.TOPIC else None
         names = tuple(dict.fromkeys(hit.rule.name for hit in hits))
-        return Request(Intent.OPT_OUT, Scope(first.rule.label), topic, reasons=names)
+        return Request(Intent.OPT_OUT, heard, topic, reasons=names)
     return _by_weight(words, book.books["asks"].first(words), kept)
 
 
@@ -93,7 +94,7 @@ def _by_weight(words: str, asks: Hit | None, kept: list[Hit]) -> Request:
     cues = [hit.rule for hit in _uncovered(lexicon().books["weak"].hits(words), words)]
     unsure = any(rule.label == "unsure" for rule in cues)
     if weight >= (weights.STOP_AGAINST_DOUBT if unsure else weights.STOP):
-        return Request(Intent.OPT_OUT, Scope.ALL, reasons=("weight of words: stop",))
+        return Request(Intent.OPT_OUT, scope.weighed(words), reasons=("weight of words: stop",))
     if cues or weight >= weights.WEAK_STOP:
         return Request(weak=True, reasons=(cues[0].name if cues else "weight of words: perhaps a stop",))
     return Request()

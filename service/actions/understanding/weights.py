@@ -3,9 +3,9 @@
 They lower little: an emergency that they do not bear out at all is a concern, and only looser signs of worry (`soft`
 rules, cues) are let go.
 
-A text is broken into words, pairs and pieces of words, and what they are about (`concepts`); `data/weights.tsv` says
-how much each speaks for a label. They were fitted on our own labelled lines (tests/understanding/fit.py); each can be
-looked up.
+A text is broken into words, twos and threes and pieces of words, and what they are about (`concepts`);
+`data/weights.tsv` says how much each speaks for a label. They were fitted on our own labelled lines
+(tests/understanding/fit.py); each can be looked up.
 """
 
 from array import array
@@ -19,13 +19,16 @@ from zlib import crc32
 from service.actions.understanding.concepts import concepts_of
 from service.actions.understanding.lexicon import HERE
 
-NOTICED = -1.0
+NOTICED = -1.2
 """The score (log odds) from which a text is a concern. Low, since a missed crisis costs more than a look; not so low
 that ordinary life is one."""
-IMMINENT = -2.4
+IMMINENT = -2.7
 """The score from which a concern that a rule names is an emergency."""
-ALONE = (-1.2, -2.2)
-"""The scores, noticed and imminent, from which words that no rule knows are an emergency."""
+RAISED = 0.5
+"""As IMMINENT, where what stands around has lowered the rule: a jest, a negation, the past."""
+ALONE, SURELY = (-1.2, -2.2), (-4.0, -1.0)
+"""The scores, noticed and imminent, from which words that no rule knows are an emergency: either both of one pair, or
+both of the other."""
 TOLD, TOLD_ALONE = 0.5, (1.2, -1.2)
 """As NOTICED and ALONE, in what a member writes for others: a hope story is full of hard words, and a person reads all
 of it before anybody else does. Rules count there as everywhere."""
@@ -33,7 +36,7 @@ SOFT = -2.5
 """The score, noticed, under which a soft rule, or cues of worry, are not believed: "no hope of getting tickets"."""
 LOWERED = -2.0
 """The score, imminent, under which an emergency that a rule names, and no firm one, is a concern."""
-DOUBT, DOUBT_ALONE = -2.6, -4.8
+DOUBT, DOUBT_ALONE = -3.0, -5.2
 """As NOTICED, for a text that also asks us to stop, by a rule or by the weight of its words alone: nobody would
 otherwise read it soon."""
 STOP, WEAK_STOP = -0.1, -1.3
@@ -64,6 +67,7 @@ def features(words: str) -> frozenset[str]:
     found.update(_of_concepts(concepts_of(row)))
     if "?" in words:
         found.add("asks")
+    found.add(f"sentences {min(4, words.count(' . ') + words.count(' ? '))}")
     return frozenset(found)
 
 
@@ -79,8 +83,12 @@ def _of_words(row: list[str]) -> Iterator[str]:
     fenced = ["<", *row, ">"]
     for one, two in pairwise(fenced):
         yield f"{one} {two}"
-    for one, two in zip(fenced, fenced[2:], strict=False):
-        yield f"{one} _ {two}"
+    for one, two, three in zip(fenced, fenced[1:], fenced[2:], strict=False):
+        yield f"{one} _ {three}"
+        yield f"{one} {two} {three}"
+    beginnings = [word[:4] for word in row]
+    for one, two in pairwise(beginnings):  # "quitarme de", "quitenme del": what forms of a word have in common
+        yield f"{one}+{two}"
 
 
 def _of_concepts(tagged: list[list[str]]) -> Iterator[str]:

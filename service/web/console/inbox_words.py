@@ -39,6 +39,7 @@ _SCOPES = {
     "channel_email": "opt-out: email only",
     "topic": "opt-out: one topic",
     "pause": "wants a break",
+    "less": "wants fewer messages",
     "wrong_person": "wrong person",
     "delete": "wants to be deleted",
     "unproven": "asked to stop: rests for two weeks, please decide",
