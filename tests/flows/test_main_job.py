@@ -66,7 +66,7 @@ def test_a_story_reaches_phone_and_mailbox_and_me_too_is_heard(world: World) -> 
     assert states(campaign) == {"delivered": 2}
 
     world.text(ANA, "me too")
-    world.answer_mail("ben@example.org", "Me too. That is how it was for me after the move.")
+    world.answer_mail("ben@example.org", "Me too. It was the same for me after the move.")
     assert world.phone(ANA)[1] == "You said ME TOO. Thank you, it's noted. Wrong? Reply OOPS."
     with db.reading() as session:
         assert len(list(session.scalars(select(Resonance)))) == 2
@@ -74,7 +74,7 @@ def test_a_story_reaches_phone_and_mailbox_and_me_too_is_heard(world: World) -> 
         [waiting] = list(needs)  # Ben wrote more than the answer: a person reads it
         thread = threads.read(session, add_coordinator(), waiting.id)
         assert [e.kind for e in thread.entries] == ["campaign", "in", "out"]
-        assert thread.entries[1].body == "Me too. That is how it was for me after the move."
+        assert thread.entries[1].body == "Me too. It was the same for me after the move."
         assert thread.entries[1].answers == "story"
 
 

@@ -166,6 +166,21 @@ def test_a_weak_wish_rests_what_is_scheduled_and_asks_a_person(talk: Talk) -> No
     assert waits(ana)
 
 
+def test_a_break_or_fewer_in_words_of_their_own_end_nothing(talk: Talk) -> None:
+    ana, ben = add_member("Ana", ANA), add_member("Ben", BEN)
+    assert talk.text(ANA, "I'd like a break from these through Lent") == ["paused"]
+    assert (of(ana).state, of(ana).paused_until) == (MemberState.ACTIVE, NOON + 14 * DAY)
+    assert waits(ana)  # until Easter it is longer than that: a person sees to it
+    assert talk.text(BEN, "gonna need u to chill to like once a week") == ["less_often"]
+    assert (of(ben).weekly_cap, of(ben).paused_until) == (1, None)
+    assert waits(ben)
+    assert talk.text(BEN, "still too many texts") == ["paused"]  # it is the least already
+    assert of(ben).paused_until == NOON + 14 * DAY
+    assert talk.text(BEN, "OOPS") == ["oops_undone"]
+    assert talk.text(BEN, "OOPS") == ["oops_undone"]
+    assert (of(ben).weekly_cap, of(ben).paused_until) == (None, None)
+
+
 def test_asking_twice_never_shortens_a_break(talk: Talk) -> None:
     ana = add_member("Ana", ANA)
     with db.transaction() as session:

@@ -15,7 +15,7 @@ SCOPE = "scope"
 """A kind of its own: only requests to stop, by how much they ask to end."""
 IN_PART = ("pause", "less", "sms", "email", "stories", "checkins", "sessions", "tools")
 """The labels of that kind that leave something to go on, or to come back to."""
-HALF_HELD, WHOLLY_HELD = (7,), (11, 17, 30, 62, 64, 65, 86, 87, 94, 95, 102, 103, 116, 117)
+HALF_HELD, WHOLLY_HELD = (7,), (11, 17, 30, 62, 64, 65, 86, 87, 102, 116, 117, 127)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from zlib import crc32
 
 from service.actions.understanding import weights
+from service.actions.understanding.checkin import candidates
 from service.actions.understanding.lexicon import HERE, lexicon
 from service.actions.understanding.normalise import normalise
 from service.actions.understanding.risk import mask
@@ -42,7 +43,9 @@ SCOPES = {"part": IN_PART, "less": ("less",), "wrong person": ("wrong_person",),
 def fit(examples: list[Example]) -> tuple[float, dict[str, float]]:
     """The constant, and weights by feature."""
     seen = Counter(feature for _, features, _ in examples for feature in features)
-    numbers = {feature: number for number, feature in enumerate(sorted(f for f, times in seen.items() if times >= SEEN))}
+    numbers = {
+        feature: number for number, feature in enumerate(sorted(f for f, times in seen.items() if times >= SEEN))
+    }
     rows = [(yes, sorted(numbers[f] for f in features if f in numbers), counts) for yes, features, counts in examples]
     found, scale, constant, rate, order = [0.0] * len(numbers), 1.0, 0.0, RATE, random.Random(SEED)
     for _ in range(EPOCHS):
@@ -81,6 +84,9 @@ def heads(lines: Iterable[Line]) -> dict[str, list[Example]]:
     found["stop"] = [(x.label == "opt_out", plain[x], 1.0) for x in stop] + [(True, plain[x], 1.0) for x in scope]
     found["stop"] += [(False, plain[x], 1.0) for x in rsvp + risk + checkin]
     found["stop"] += [(False, weights.features(said), 1.0) for said in ordinary]
+    found["checkin"] = [
+        (str(value) == x.label, around, 1.0) for x in checkin for value, around in candidates(normalise(x.text))
+    ]
     for head, labels in SCOPES.items():
         found[head] = [(x.label in labels, plain[x], 1.0) for x in scope]
     others = [x for x in [*checkin, *risk, *requests] if x.kind != "risk" or x.label != "none"]

@@ -10,7 +10,7 @@ import pytest
 from service.actions.understanding import Intent, Question, Risk, screen, understand
 from service.actions.understanding.normalise import normalise
 from service.actions.understanding.stop import read_request
-from tests.understanding.corpora import KINDS, load
+from tests.understanding.corpora import KINDS, SCOPE, load
 from tests.understanding.everyday import HELD, everyday
 from tests.understanding.report import Read, crises_taken_for_stops, read, scores
 
@@ -21,7 +21,9 @@ FLOORS = {
     "opt-out recall": 0.95,
     "opt-out precision": 0.97,
     "rsvp accuracy": 0.94,
-    "check-in accuracy": 0.96,
+    "check-in accuracy": 0.98,
+    "all kept whole": 0.97,
+    "part kept a part": 0.94,
 }
 
 
@@ -39,10 +41,10 @@ def test_ordinary_life_is_rarely_taken_for_a_crisis(tier: Risk) -> None:
 
 @pytest.fixture(scope="module")
 def held() -> dict[str, Read]:
-    return {kind: read(kind, held=True) for kind in KINDS}
+    return {kind: read(kind, held=True) for kind in (*KINDS, SCOPE)}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, SCOPE])
 def test_held_out_lines_reach_the_floors(held: dict[str, Read], kind: str) -> None:
     for score in scores(kind, held[kind]):
         assert score.share >= FLOORS[score.name], f"{score.name} is {score.share:.3f}: run the report with --misses"

@@ -37,10 +37,10 @@ def narrowed(session: Session, known: Known, arrived: Arrived, read: Understandi
     if len(known.members) != 1 or arrived.held is not None or arrived.provider_answered == "STOP":
         return read
     if _is_ours(session, known, folded(arrived.words)):
-        return _without_stop(read)
+        return without_stop(read)
     if not known.vents or keeping.open_one(session, known.members[0].id) is None or _is_meant(arrived.words):
         return read
-    return replace(_without_stop(read), reasons=[*read.reasons, SAID_IN_A_VENT])
+    return replace(without_stop(read), reasons=[*read.reasons, SAID_IN_A_VENT])
 
 
 def _is_ours(session: Session, known: Known, said: str) -> bool:
@@ -57,7 +57,8 @@ def _is_ours(session: Session, known: Known, said: str) -> bool:
     return session.scalar(told) is not None
 
 
-def _without_stop(read: Understanding) -> Understanding:
+def without_stop(read: Understanding) -> Understanding:
+    """The same reading with nothing of a stop in it."""
     return replace(read, intent=Intent.NONE, scope=None, topic=None, weak_opt_out=False)
 
 

@@ -5,7 +5,7 @@ a keyword, and always a person where there are words (DESIGN section 4).
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any
 
@@ -88,6 +88,7 @@ def _take(session: Session, arrived: Arrived, known: Known) -> Incoming:
 
 def _act(session: Session, incoming: Incoming) -> None:
     """Risk, stop, then what the words ask for; each step decides whether the next still applies."""
+    incoming = _as_asked(session, incoming)
     read, message = incoming.read, incoming.message
     risky = _flag_risk(session, incoming)
     if _stops(incoming) and incoming.arrived.held == Hold.UNPROVEN:
@@ -119,6 +120,21 @@ def _act(session: Session, incoming: Incoming) -> None:
         phone_answers.reply(session, incoming, about_phone)
         return
     answering.respond(session, incoming)
+
+
+def _as_asked(session: Session, incoming: Incoming) -> Incoming:
+    """The same without a stop that no rule heard, where the words do what we said they would: "evenings please" to
+    FIND, LEAVE with a circle's word.
+    """
+    read = incoming.read
+    if read.intent != Intent.OPT_OUT or understanding.STOP_WEIGHED not in read.reasons:
+        return incoming
+    asked = circle_talk.leaving(session, incoming) or find_talk.answers(session, incoming)
+    if not asked and not hearing.expected(incoming):
+        return incoming
+    read = narrowing.without_stop(read)
+    incoming.message.labels = _labels(read, incoming.arrived)
+    return replace(incoming, read=read)
 
 
 def _flag_risk(session: Session, incoming: Incoming) -> bool:

@@ -65,8 +65,8 @@ def hear(session: Session, incoming: Incoming) -> str | None:
     return _show(session, incoming, circles, theme, when)
 
 
-def expects(session: Session, incoming: Incoming) -> bool:
-    """Whether a FIND is under way and these words can be an answer to its question."""
+def answers(session: Session, incoming: Incoming) -> bool:
+    """Whether a FIND is under way and these words name what it asked for: a theme, a time, or any of them."""
     finding, read = _under_way(session, incoming), incoming.read
     if finding is None or read.keyword or read.me_too:
         return False
@@ -76,17 +76,22 @@ def expects(session: Session, incoming: Incoming) -> bool:
     if len(said) == 1 or reading.leaves_open(said):
         return True
     count = len(said.split())
-    if (
-        finding.step == "theme"
-        and count <= 12
-        and reading.theme_of(said, matching.themes(matching.open_circles(session)))
-    ):
+    if finding.step == "theme":
+        return count <= 12 and bool(reading.theme_of(said, matching.themes(matching.open_circles(session))))
+    return finding.step == "when" and count <= 8 and bool(reading.when_of(said))
+
+
+def expects(session: Session, incoming: Incoming) -> bool:
+    """Whether a FIND is under way and these words can be an answer to its question."""
+    read = incoming.read
+    if answers(session, incoming):
         return True
-    if finding.step == "when" and count <= 8 and reading.when_of(said):
-        return True
+    said = reading.fold(incoming.arrived.words)
+    if _under_way(session, incoming) is None or read.keyword or read.me_too or not said or said.isdigit():
+        return False
     if incoming.asked and (read.rsvp in (Rsvp.YES, Rsvp.NO, Rsvp.MAYBE) or read.checkin):
         return False  # an invite or a check-in is open, and this answers it
-    return count <= SHORT
+    return len(said.split()) <= SHORT
 
 
 def _under_way(session: Session, incoming: Incoming) -> Finding | None:

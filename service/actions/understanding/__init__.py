@@ -26,10 +26,11 @@ from service.actions.understanding.lexicon import lexicon, use_rules
 from service.actions.understanding.normalise import Text, normalise
 from service.actions.understanding.risk import in_doubt, judge
 from service.actions.understanding.second_opinion import ask, use_model
-from service.actions.understanding.stop import Request, read_request
+from service.actions.understanding.stop import STOP_WEIGHED, Request, read_request
 from service.actions.understanding.weights import STOP_AT_RISK, STOP_AT_WORRY, STOP_UNSEEN, scores
 
 __all__ = [
+    "STOP_WEIGHED",
     "Confirm",
     "Intent",
     "Minor",
@@ -72,7 +73,7 @@ def understand(
         )
     risk, reasons = judge(ready, context, question is Question.SAFETY, telling)
     request = read_request(ready, risky=risk is not Risk.NONE)
-    alone = request.reasons == ("weight of words: stop",)
+    alone = request.reasons == (STOP_WEIGHED,)
     if risk is not Risk.NONE and alone and scores(ready.words, "stop")[0] < _least_at_risk(risk, reasons):
         request = Request(weak=True, reasons=request.reasons)  # sorrow is not taken for a stop on weight alone
     template = is_automatic(ready)

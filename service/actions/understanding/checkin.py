@@ -1,9 +1,22 @@
-"""Reads the answer to "How are you today, 1–5?". Times, counts, dates and other scales are no scores."""
+"""Reads the answer to "How are you today, 1–5?". Times, counts, dates and other scales are no scores.
+
+Each number from one to five that is said may be the score; what stands around it tells (`data/weights.tsv`, head
+"checkin"): "hoy ando en 3", "4, no wait, 3", "my bus is the 3".
+"""
 
 import re
+from collections.abc import Iterator
 
+from service.actions.understanding import weights
 from service.actions.understanding.lexicon import lexicon
 from service.actions.understanding.normalise import Text
+
+SCORE = 0.0
+"""The log odds from which a number is taken for the score."""
+APART = 0.5
+"""By how much the likeliest number has to lead another one that may be the score as well."""
+NEAR = 8
+"""So many words before and after a number count for it."""
 
 _STARS = re.compile("[⭐🌟★]")
 _OF_FIVE = re.compile(
@@ -13,152 +26,117 @@ _WORD_OF_FIVE = re.compile(
     r"\b(one|two|three|four|five|uno|dos|tres|cuatro|cinco)\s+(?:out of|of|de|sobre)\s+(?:5|five|cinco)\b"
 )
 _OTHER_SCALE = re.compile(r"\d\s*(?:/|out of|de|sobre)\s*(?:10|100|ten|diez|4|3|6|7|8|20)\b|\bon a scale\b.*\b10\b")
-_RANGE = re.compile(
-    r"\b(?:between|entre)\s+(?:an?\s+|un\s+)?\w+\s+(?:and|y|&)\s+(?:an?\s+|un\s+)?(?:[1-5]|one|two|three|four|five|uno|dos|tres|cuatro|cinco)\b"
-)
-_NUMBER = r"(?:[1-5]|one|two|three|four|five|uno|dos|tres|cuatro|cinco)"
-_EITHER = re.compile(
-    rf"(?<!from )(?<!from a )\b{_NUMBER}\s*(?:or|o|to)\s*(?:(?:maybe|quizas|quiza|a|un|like)\s*)*{_NUMBER}\b"
-    rf"|\b{_NUMBER}\s*(?:and a half|y medio|y media|y pico|and a bit)\b|\bhalf an? {_NUMBER}\b|\bmedio {_NUMBER}\b"
-)
-_MEANING = re.compile(
-    rf"\b{_NUMBER}\s+(?:is|means?|es|significa|quiere decir)\s+[^.,]*[?]|\b(?:does|mean|is)\s+{_NUMBER}\b.*[?]"
-)
-"""Asks what a number stands for."""
 _AS_LETTERS = re.compile(
     r"\b(?:2|two)\s+(?=(?:tired|much|late|busy|think|be|do|go|sad|many|sick|hot|cold|early|soon|far|say|talk)\b)"
 )
 """`2 tired 2 think`."""
 _TOKEN = re.compile(r"\d+(?:[.,:/\-–]\d+)+|[\-+$#]?\d+|[a-z]+(?:'[a-z]+)?|[.!?;,:\n()~=\-]+")
 _BOUNDARY = re.compile(r"[.!?;,:\n()~=\-]+")
-_ARTICLES = frozenset({"a", "an", "un", "solid", "like", "about", "como"})
-_PLAINLY = frozenset({"at", "en", "de", "is", "es"})
-"""Where one of these makes a number a score ("estoy en 5"), it is one whatever follows: "estoy en 5, bendito Dios"."""
-_FEEL = frozenset({"estoy", "siento", "ando", "amaneci", "desperte", "me"})
 
 
 def read_checkin(text: Text) -> tuple[int | None, bool]:
     """The score, if there is exactly one, and whether the text is a bare number that is no score."""
-    plain = _AS_LETTERS.sub("to ", text.plain.replace("'s", "'s"))
-    table = lexicon().spelling["checkin"]
-    numbers: dict[str, int] = table["numbers"]
-    if _RANGE.search(plain) or _EITHER.search(plain) or _MEANING.search(plain):
-        return None, False
-    of_five = {match.group(1) for match in _OF_FIVE.finditer(plain)} | {
-        m.group(1) for m in _WORD_OF_FIVE.finditer(plain)
-    }
+    plain = _AS_LETTERS.sub("to ", text.plain)
+    of_five = {_value(match.group(1)) for reading in (_OF_FIVE, _WORD_OF_FIVE) for match in reading.finditer(plain)}
     if len(of_five) == 1:
-        found = of_five.pop()
-        return (int(found) if found.isdigit() else numbers[found]), False
-    stars = len(_STARS.findall(text.plain))
-    tokens = [_short(token) for token in _TOKEN.findall(plain)]
-    if len(set(tokens)) == 1 and (only := _score(tokens[:1], 0, numbers)) is not None:  # "5 5 5"
+        return of_five.pop(), False
+    tokens = _tokens(plain)
+    said = {token for token in tokens if not _BOUNDARY.fullmatch(token)}
+    if len(said) == 1 and (only := _value(next(iter(said)))) is not None:  # "4!", "5 5 5"
         return only, False
-    bare = not any(token.isalpha() and token not in numbers for token in tokens)
-    if stars and not any(any(c.isalnum() for c in token) for token in tokens):
+    stars = len(_STARS.findall(plain))
+    if stars and not said:
         return (stars if stars <= 5 else None), stars > 5
+    bare = not any(token.isalpha() and _value(token) is None for token in said)
+    numbers = any(any(c.isdigit() for c in token) or _value(token) is not None for token in said)
     if of_five or _OTHER_SCALE.search(plain):
         return None, bare
-    scores = [(at, score) for at, token in enumerate(tokens) if (score := _score(tokens, at, numbers)) is not None]
-    values = {score for _, score in scores}
-    if len(values) > 1:
-        values = _today(tokens, scores, table)
-    others = any(token[-1].isdigit() and token.lstrip("#+") not in "12345" for token in tokens if token and bare)
-    if len(values) == 1 and not others:
-        return values.pop(), False
-    return None, bare and any(any(c.isdigit() for c in token) or token in numbers for token in tokens)
+    score = _likeliest(tokens)
+    return score, score is None and bare and numbers
 
 
-def _short(token: str) -> str:
-    """Stretched number words: fiiive."""
-    return re.sub(r"([a-z])\1{2,}", r"\1", token)
+def candidates(text: Text) -> Iterator[tuple[int, frozenset[str]]]:
+    """Each number of a text that may be the score, and what of its surroundings is weighed."""
+    yield from _candidates(_tokens(_AS_LETTERS.sub("to ", text.plain)))
 
 
-def _today(tokens: list[str], scores: list[tuple[int, int]], table: dict[str, str]) -> set[int]:
-    """Of several scores the one that is about now: "yesterday 2, today 4", "down to 2 from 4", "almost 5, but 4"."""
-    now, past = set(table["now"].split()), set(table["past"].split())
-    near = {score for at, score in scores if now & _beside(tokens, at, 4, 1)}
-    if len(near) == 1:
-        return near
-    left = [
-        (at, score)
-        for at, score in scores
-        if not past & _beside(tokens, at, 2, 2) and "from" not in _beside(tokens, at, 2, 0)
-    ]
-    if len({score for _, score in left}) != 1:
-        turns = [at for at, token in enumerate(tokens) if token in ("but", "pero", "actually", "make")]
-        left = [(at, score) for at, score in scores if turns and at > turns[-1]]
-    return {score for _, score in left} or {score for _, score in scores}
+def _tokens(plain: str) -> list[str]:
+    """Words, numbers and signs; stretched number words ("fiiive") as they are written."""
+    return [re.sub(r"([a-z])\1{2,}", r"\1", token) for token in _TOKEN.findall(plain)]
 
 
-def _beside(tokens: list[str], at: int, before: int, after: int) -> set[str]:
-    """The words next to a number, as far as the next number."""
-    found: set[str] = set()
-    for side in (tokens[max(0, at - before) : at][::-1], tokens[at + 1 : at + 1 + after]):
-        for token in side:
-            if token[-1].isdigit():
-                break
-            found.add(token)
-    return found
+def _value(token: str) -> int | None:
+    word = token.lstrip("#+")
+    if len(word) == 1 and word in "12345":
+        return int(word)
+    numbers: dict[str, int] = lexicon().spelling["checkin"]["numbers"]
+    return numbers.get(word)
 
 
-def _score(tokens: list[str], at: int, numbers: dict[str, int]) -> int | None:
-    word = tokens[at].lstrip("#+")
-    if word in numbers:
-        value = numbers[word]
-    elif len(word) == 1 and word in "12345":
-        value = int(word)
-    else:
+def _likeliest(tokens: list[str]) -> int | None:
+    """The number that is most likely the score; None where none is, or two are."""
+    odds: dict[int, float] = {}
+    for value, features in _candidates(tokens):
+        odds[value] = max(odds.get(value, -99.0), weights.score_of(features, "checkin"))
+    if not odds:
         return None
-    wordy = word.isalpha()
-    table = lexicon().spelling["checkin"]
-    before = tokens[at - 1] if at else ""
-    after = tokens[at + 1] if at + 1 < len(tokens) else ""
-    starts = not before or bool(_BOUNDARY.fullmatch(before))
-    ends = not after or bool(_BOUNDARY.fullmatch(after))
-    if not starts and not _left(tokens, at, table):
-        return None
-    if ends:
-        # "7, 3" or "3-4": a number on the other side of the sign is looked at by the caller.
-        return value
-    if after in table["units"].split() or _is_count(after, table["not_counts"].split()):
-        return None
-    if after in table["right"].split():
-        return value if not wordy or after != "of" else None
-    plainly = before in _PLAINLY or (at == 1 and before in ("number", "numero"))
-    if not starts and plainly and (not wordy or word not in ("one", "uno")):
-        return value
-    return value if ((starts and at == 0) or before in _ARTICLES) and not (wordy and word in ("one", "uno")) else None
+    best = max(odds, key=odds.__getitem__)
+    least = max(SCORE, *(one + APART for value, one in odds.items() if value != best and one > SCORE), SCORE)
+    return best if odds[best] >= least else None
 
 
-def _is_count(word: str, exceptions: list[str]) -> bool:
-    return (word.endswith("s") and len(word) > 3 and word not in exceptions) or word[0].isdigit()
+def _candidates(tokens: list[str]) -> Iterator[tuple[int, frozenset[str]]]:
+    values = [_value(token) for token in tokens]
+    places = [at for at, value in enumerate(values) if value is not None]
+    if not places:
+        return
+    plain = [_plain(token, value) for token, value in zip(tokens, values, strict=True)]
+    units = lexicon().spelling["checkin"]["units"].split()
+    for number, at in enumerate(places):
+        value = values[at]
+        if value is None or (at + 1 < len(tokens) and tokens[at + 1] in units):
+            continue
+        before, after = places[number - 1] if number else None, places[number + 1 : number + 2]
+        found = {f"n {sign}" for sign in _beside(tokens[at], plain, at)}
+        found.update(f"n {sign}" for sign in _clause(plain, at))
+        found.add(f"n of {min(3, len(places))} {'first' if not number else 'later'} {'more' if after else 'last'}")
+        if before is not None:
+            found.add("n again" if values[before] == value else "n another before")
+            found.update(f"n since {word}" for word in plain[before + 1 : at])
+        if after:
+            found.update(f"n until {word}" for word in plain[at + 1 : after[0]])
+        yield value, frozenset(found)
 
 
-def _left(tokens: list[str], at: int, table: dict[str, str]) -> bool:
-    before, further = tokens[at - 1], tokens[at - 2] if at >= 2 else ""
-    if before == "el" and not further:  # "El uno, con todo el dolor"
-        return True
-    if before == "de":  # "me siento de 5"
-        return further in _FEEL
-    if before in ("el", "the") and further in ("en", "at", "on", "con", "with"):  # "me quedo en el 3"
-        return (tokens[at - 3] if at >= 3 else "") in table["left_at"].split()
-    if before not in table["left"].split():
-        return False
-    if before == "menos":  # minus
-        return further == "o"
-    if before in _ARTICLES and further in ("saco", "sacaron", "scored", "sacamos"):
-        return False
-    if before in ("at", "en"):
-        put = further not in ("me", "it") or (at >= 3 and tokens[at - 3] in ("put", "leave", "keep", "have"))
-        return (further in table["left_at"].split() and put) or (at >= 3 and bool(_BOUNDARY.fullmatch(further)))
-    if before == "to":
-        return bool({"up", "down", "back", "went", "dropped", "from"} & set(tokens[max(0, at - 5) : at + 2]))
-    if before == "no":  # nº 3
-        return at == 1 and tokens[at].isdigit()
-    if before in ("is", "es"):
-        return further in table["left_subjects"].split()
-    if before in ("and", "y", "not", "with", "number", "numero"):
-        plainly = tokens[at].isdigit() or (before in ("number", "numero") and at == 1)
-        return plainly and before not in ("not",) and further != "is"
-    return True
+def _plain(token: str, value: int | None) -> str:
+    """A token as it is compared: all scores are one, and all other numbers."""
+    if value is not None:
+        return "#"
+    if _BOUNDARY.fullmatch(token):
+        return token[0] if token[0] in ".,?!:" else ","
+    return "0" if token[0].isdigit() else token
+
+
+def _beside(token: str, plain: list[str], at: int) -> Iterator[str]:
+    """The three words before a number and the two behind it, by themselves and together."""
+    three, two, one = (["^"] * 3 + plain)[at : at + 3]
+    then, later = (plain + ["$"] * 2)[at + 1 : at + 3]
+    kind = "one" if token in ("one", "uno") else "word" if token.isalpha() else "digit"
+    yield from (kind, f"l {one}", f"l2 {two}", f"ll {two} {one}", f"lll {three} {two} {one}", f"l {one} {kind}")
+    yield from (f"r {then}", f"r2 {later}", f"rr {then} {later}", f"r {then} {kind}")
+    yield from (f"lr {one} {then}", f"llr {two} {one} {then}", f"length {min(12, len(plain)) // 2}")
+    if then.endswith("s") and len(then) > 3:
+        yield "counts"
+    if "0" in plain:
+        yield "other numbers"
+
+
+def _clause(plain: list[str], at: int) -> Iterator[str]:
+    """The words around a number, and which of them are in its own clause."""
+    start = next((n for n in range(at - 1, -1, -1) if plain[n] in ".,?!:"), -1)
+    end = next((n for n in range(at + 1, len(plain)) if plain[n] in ".,?!:"), len(plain))
+    yield from (f"cl {word}" for word in plain[start + 1 : at])
+    yield from (f"cr {word}" for word in plain[at + 1 : end])
+    yield f"end {plain[end] if end < len(plain) else '$'}"
+    yield from (f"b {word}" for word in plain[max(0, at - NEAR) : at])
+    yield from (f"a {word}" for word in plain[at + 1 : at + 1 + NEAR])

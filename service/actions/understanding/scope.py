@@ -1,7 +1,7 @@
 """How much a request to stop covers, where no rule names it: by the weight of its words.
 
-Silence about it means everything (47 CFR 64.1200(a)(10)), so a part has to be said clearly: "I'd like a break from these
-through Lent". Which part only rules can name; else it is a pause, and a person reads the words and sets it right.
+Silence about it means everything (47 CFR 64.1200(a)(10)), so a part has to be said clearly: "I'd like a break from
+these through Lent". Which part only rules can name; else it is a pause, and a person reads the words and sets it right.
 """
 
 from service.actions.understanding import weights

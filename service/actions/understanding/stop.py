@@ -16,6 +16,9 @@ from service.actions.understanding.risk import is_negated
 from service.actions.understanding.rulebook import Hit
 from service.actions.understanding.spelling import slips
 
+STOP_WEIGHED = "weight of words: stop"
+"""The reason of a stop that no rule heard."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -94,7 +97,7 @@ def _by_weight(words: str, asks: Hit | None, kept: list[Hit]) -> Request:
     cues = [hit.rule for hit in _uncovered(lexicon().books["weak"].hits(words), words)]
     unsure = any(rule.label == "unsure" for rule in cues)
     if weight >= (weights.STOP_AGAINST_DOUBT if unsure else weights.STOP):
-        return Request(Intent.OPT_OUT, scope.weighed(words), reasons=("weight of words: stop",))
+        return Request(Intent.OPT_OUT, scope.weighed(words), reasons=(STOP_WEIGHED,))
     if cues or weight >= weights.WEAK_STOP:
         return Request(weak=True, reasons=(cues[0].name if cues else "weight of words: perhaps a stop",))
     return Request()

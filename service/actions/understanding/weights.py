@@ -10,7 +10,7 @@ A text is broken into words, twos and threes and pieces of words, and what they 
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import pairwise
@@ -19,7 +19,7 @@ from zlib import crc32
 from service.actions.understanding.concepts import concepts_of
 from service.actions.understanding.lexicon import HERE
 
-NOTICED = -1.2
+NOTICED = -1.0
 """The score (log odds) from which a text is a concern. Low, since a missed crisis costs more than a look; not so low
 that ordinary life is one."""
 IMMINENT = -2.7
@@ -36,14 +36,14 @@ SOFT = -2.5
 """The score, noticed, under which a soft rule, or cues of worry, are not believed: "no hope of getting tickets"."""
 LOWERED = -2.0
 """The score, imminent, under which an emergency that a rule names, and no firm one, is a concern."""
-DOUBT, DOUBT_ALONE = -3.0, -5.2
+DOUBT, DOUBT_ALONE = -3.4, -5.6
 """As NOTICED, for a text that also asks us to stop, by a rule or by the weight of its words alone: nobody would
 otherwise read it soon."""
-STOP, WEAK_STOP = -0.1, -1.3
+STOP, WEAK_STOP = 0.2, -1.3
 """Scores from which a text asks us to stop, and from which it may."""
-STOP_UNSEEN = 0.0
+STOP_UNSEEN = 0.4
 """As STOP, for a text that nobody would otherwise look at soon, so that a mistake would stand."""
-STOP_AGAINST_DOUBT = 1.3
+STOP_AGAINST_DOUBT = 3.0
 """As STOP, for a text that says it is not sure: "not sure I want these"."""
 STOP_AGAINST_WISH = 1.5
 """As STOP, for one in which a rule hears a wish to come back, or for help: "sign me up? Undo that, please"."""
@@ -52,7 +52,7 @@ STOP_AGAINST_KEEPING = 3.0
 STOP_AT_WORRY, STOP_AT_RISK = 1.2, 3.0
 """As STOP, for a text of which no more than its words' weight says that it is a worry, and for any other of risk:
 sorrow is not lightly taken for a stop."""
-DOUBTED_STOP, DOUBTED_WHOLE, SURE_STOP = -1.5, -1.0, 1.5
+DOUBTED_STOP, DOUBTED_WHOLE, SURE_STOP = -1.0, -0.5, 2.0
 """The score of its sentence under which even a rule is not believed without a person; SURE_STOP where all that is said
 scores under DOUBTED_WHOLE: "I quit. Not the group, living". What it would have stopped is paused."""
 
@@ -103,53 +103,90 @@ def _of_concepts(tagged: list[list[str]]) -> Iterator[str]:
                     yield f"@{one} {two}"
 
 
+ALWAYS_ASKED = ("noticed", "imminent", "stop")
+"""The heads that every text is asked for. Most features weigh for one of them and few for any other."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Table:
     """Hashes of the features in order and, for each head, their weights in hundredths and the constant. Small: a dict
     of strings takes ten times as much in every worker. `starts` says where the hashes of each beginning start, so that
     only a few are looked at."""
 
-    keys: "array[int]"
-    starts: "array[int]"
-    weights: "dict[str, array[int]]"
     constants: dict[str, float]
+    keys: "array[int]"
+    weights: "dict[str, array[int]]"
+    starts: "array[int]"
+
+    def rows(self, hashes: Iterable[int]) -> list[int]:
+        """Where features stand in it; those that do not are left out."""
+        keys, starts = self.keys, self.starts
+        found = []
+        for key in hashes:
+            end = starts[(key >> 16) + 1]
+            at = bisect_left(keys, key, starts[key >> 16], end)
+            if at < end and keys[at] == key:
+                found.append(at)
+        return found
+
+    def sum(self, head: str, rows: Iterable[int]) -> float:
+        """The log odds of a head for the features in these rows."""
+        return self.constants[head] + sum(map(self.weights[head].__getitem__, rows)) / 100
 
 
 @cache
-def _table() -> _Table:
-    path = HERE / "weights.tsv"
-    with path.open(encoding="utf-8") as rows:
+def _tables() -> tuple[_Table, _Table]:
+    """The weights of the heads that are always asked for, and those of the others."""
+    with (HERE / "weights.tsv").open(encoding="utf-8") as rows:
         heads = next(rows).rstrip("\n").split("\t")[1:]
-        constants = dict(zip(heads, map(float, next(rows).rstrip("\n").split("\t")[1:]), strict=True))
-        keys = array("I")
-        weights = {head: array("h") for head in heads}
+        constants = [int(cell) / 100 for cell in next(rows).rstrip("\n").split("\t")[1:]]
+        split = len(ALWAYS_ASKED)
+        assert tuple(heads[:split]) == ALWAYS_ASKED
+        parts = ((0, split), (split, len(heads)))
+        keys = array("I"), array("I")
+        columns = [array("h") for _ in heads]
         for row in rows:  # in order of the hashes
-            feature, *cells = row.rstrip("\n").split("\t")
-            keys.append(crc32(feature.encode()))
-            for head, cell in zip(heads, cells, strict=False):
-                weights[head].append(int(cell or 0))
-            for head in heads[len(cells) :]:
-                weights[head].append(0)
-    starts = array("I", (bisect_left(keys, beginning << 16) for beginning in range(0x10001)))
-    return _Table(keys, starts, weights, {head: value / 100 for head, value in constants.items()})
+            feature, *said = row.rstrip("\n").split("\t")
+            cells = [int(cell or 0) for cell in said] + [0] * (len(heads) - len(said))
+            for known, (start, end) in zip(keys, parts, strict=True):
+                if any(cells[start:end]):
+                    known.append(crc32(feature.encode()))
+                    for column, cell in zip(columns[start:end], cells[start:end], strict=True):
+                        column.append(cell)
+    always, others = (
+        _Table(
+            dict(zip(heads[start:end], constants[start:end], strict=True)),
+            known,
+            dict(zip(heads[start:end], columns[start:end], strict=True)),
+            array("I", (bisect_left(known, beginning << 16) for beginning in range(0x10001))),
+        )
+        for known, (start, end) in zip(keys, parts, strict=True)
+    )
+    return always, others
 
 
 @lru_cache(maxsize=8)
-def _rows(words: str) -> tuple[int, ...]:
-    """Where the features of a text stand in the table."""
-    keys, starts = _table().keys, _table().starts
-    found = []
-    for key in map(crc32, map(str.encode, features(words))):
-        end = starts[(key >> 16) + 1]
-        at = bisect_left(keys, key, starts[key >> 16], end)
-        if at < end and keys[at] == key:
-            found.append(at)
-    return tuple(found)
+def _hashes(words: str) -> tuple[int, ...]:
+    return tuple(map(crc32, map(str.encode, features(words))))
+
+
+@lru_cache(maxsize=16)
+def _rows(words: str, *, always: bool) -> list[int]:
+    """Where the features of a text stand in one of the tables."""
+    return _tables()[not always].rows(_hashes(words))
 
 
 def scores(words: str, *heads: str) -> list[float]:
     """The log odds of each head for a text; very low for one that says nothing."""
     if not words.strip(" .,?"):
         return [-99.0] * len(heads)
-    rows, table = _rows(words), _table()
-    return [table.constants[head] + sum(map(table.weights[head].__getitem__, rows)) / 100 for head in heads]
+    asked = [head in ALWAYS_ASKED for head in heads]
+    return [
+        _tables()[not always].sum(head, _rows(words, always=always)) for head, always in zip(heads, asked, strict=True)
+    ]
+
+
+def score_of(said: frozenset[str], head: str) -> float:
+    """The log odds of one head for something else than a text, by its features."""
+    table = _tables()[head not in ALWAYS_ASKED]
+    return table.sum(head, table.rows(map(crc32, map(str.encode, said))))
