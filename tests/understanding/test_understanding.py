@@ -89,6 +89,12 @@ def test_words_of_others_are_not_the_members_own() -> None:
     assert understand('She said "I want to kill myself"').risk is Risk.CONCERN
 
 
+def test_a_worry_is_seen_beside_a_request_to_stop() -> None:
+    labels = understand("Can I opt out? The stories make me feel like the only one who'll never get better.")
+    assert (labels.intent, labels.risk) == (Intent.OPT_OUT, Risk.CONCERN)
+    assert understand("with this traffic I'll never make it to the group").risk is Risk.NONE
+
+
 @pytest.mark.parametrize(
     ("text", "scope"),
     [

@@ -41,18 +41,18 @@ def read_checkin(text: Text) -> tuple[int | None, bool]:
     if len(of_five) == 1:
         return of_five.pop(), False
     tokens = _tokens(plain)
-    said = {token for token in tokens if not _BOUNDARY.fullmatch(token)}
+    said = {token for token in tokens if token[-1].isalnum()}
     if len(said) == 1 and (only := _value(next(iter(said)))) is not None:  # "4!", "5 5 5"
         return only, False
     stars = len(_STARS.findall(plain))
     if stars and not said:
         return (stars if stars <= 5 else None), stars > 5
     bare = not any(token.isalpha() and _value(token) is None for token in said)
-    numbers = any(any(c.isdigit() for c in token) or _value(token) is not None for token in said)
+    numbers = bare and any(token[-1].isdigit() or _value(token) is not None for token in said)
     if of_five or _OTHER_SCALE.search(plain):
         return None, bare
     score = _likeliest(tokens)
-    return score, score is None and bare and numbers
+    return score, score is None and numbers
 
 
 def candidates(text: Text) -> Iterator[tuple[int, frozenset[str]]]:
@@ -69,8 +69,12 @@ def _value(token: str) -> int | None:
     word = token.lstrip("#+")
     if len(word) == 1 and word in "12345":
         return int(word)
-    numbers: dict[str, int] = lexicon().spelling["checkin"]["numbers"]
-    return numbers.get(word)
+    return _numbers().get(word) if word.isalpha() else None
+
+
+def _numbers() -> dict[str, int]:
+    found: dict[str, int] = lexicon().spelling["checkin"]["numbers"]
+    return found
 
 
 def _likeliest(tokens: list[str]) -> int | None:
@@ -86,6 +90,9 @@ def _likeliest(tokens: list[str]) -> int | None:
 
 
 def _candidates(tokens: list[str]) -> Iterator[tuple[int, frozenset[str]]]:
+    numbers = _numbers()
+    if numbers.keys().isdisjoint(tokens) and not any(token[-1] in "12345" for token in tokens):
+        return
     values = [_value(token) for token in tokens]
     places = [at for at, value in enumerate(values) if value is not None]
     if not places:
