@@ -11,8 +11,9 @@ from service.actions.giving import page as actions
 from service.actions.giving.kinds import KINDS
 from service.errors import DomainError, NotFound
 from service.models.giving import Giving
-from service.web import public_settings, public_words
+from service.web import public_words
 from service.web.languages import gettext as _
+from service.web.public_holder import holder_of, speak_to
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,8 @@ def names() -> list[tuple[str, str]]:
 
 def give(token: str, kind: str) -> ResponseReturnValue:
     """Room to write it, what happens with it, and the tick that passes it on. Nothing typed is lost."""
-    member_id, channel = public_settings.holder_of(token)
-    view = public_settings.speak_to(member_id)
+    member_id, channel = holder_of(token)
+    view = speak_to(member_id)
     g.private = True
     if kind not in list(Giving):
         raise NotFound("There is nothing here. Go back and try once more.")
@@ -99,8 +100,8 @@ def give(token: str, kind: str) -> ResponseReturnValue:
 
 def take_back(token: str, kind: str, gift_id: UUID) -> ResponseReturnValue:
     """Take back something that was passed on."""
-    member_id, _channel = public_settings.holder_of(token)
-    public_settings.speak_to(member_id)
+    member_id, _channel = holder_of(token)
+    speak_to(member_id)
     actions.take_back(member_id, gift_id)
     flash(_("Taken back. Nothing more of it is passed on."), "good")
     return redirect(url_for("public.give", token=token, kind=kind))
@@ -109,7 +110,7 @@ def take_back(token: str, kind: str, gift_id: UUID) -> ResponseReturnValue:
 def _page(
     token: str, giving: Giving, given: actions.Given | None, errors: dict[str, str], *, left: bool = False
 ) -> str:
-    holder, _channel = public_settings.holder_of(token)
+    holder, _channel = holder_of(token)
     around = actions.around(holder, giving) if not left else None
     choices = [(str(id_), name) for id_, name in around.circles] if around else []
     return render_template(

@@ -15,7 +15,7 @@ from service.errors import DomainError, Malformed
 from service.models.members import ChannelName
 from service.web import public_words
 from service.web.languages import gettext as _
-from service.web.public_settings import holder_of, speak_to
+from service.web.public_holder import holder_of, speak_to
 
 OPEN = "held"
 """The key in the browser's session: whose data is open, and until when."""

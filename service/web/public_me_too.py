@@ -12,7 +12,7 @@ from service.errors import Conflict
 from service.models.members import ChannelName
 from service.web import public_words
 from service.web.languages import gettext as _
-from service.web.public_settings import speak_to
+from service.web.public_holder import speak_to
 
 
 def me_too(token: str) -> ResponseReturnValue:

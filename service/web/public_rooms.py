@@ -12,7 +12,7 @@ from service.actions.tools import page as shelf
 from service.errors import DomainError, Malformed
 from service.web import public_words
 from service.web.languages import gettext as _
-from service.web.public_settings import holder_of, speak_to
+from service.web.public_holder import holder_of, speak_to
 
 
 def given(token: str) -> ResponseReturnValue:

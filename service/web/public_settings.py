@@ -3,7 +3,7 @@
 from datetime import date
 from uuid import UUID
 
-from flask import flash, g, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from service import config, links
@@ -11,8 +11,9 @@ from service.actions import member_links, times
 from service.actions import preferences as actions
 from service.errors import DomainError, Invalid, Malformed
 from service.models.members import ChannelName, Topic
-from service.web import languages, public_giving, public_words
+from service.web import public_giving, public_words
 from service.web.languages import gettext as _
+from service.web.public_holder import holder_of, speak_to
 
 CAPS = (1, 2, 3, 5, 7, 0)
 STEP = 30
@@ -55,20 +56,6 @@ def unsubscribe(token: str) -> ResponseReturnValue:
         return _out(topic, channel, token, "undone")
     actions.unsubscribe(member_id, channel, None if scope == "channel" else topic, source="unsubscribe page")
     return _out(None if scope == "channel" else topic, channel, token, "done")
-
-
-def holder_of(token: str) -> tuple[UUID, ChannelName]:
-    """Whose settings a link opens, and the channel that it was sent to. Raises LinkExpired, NotFound."""
-    member_hex, channel = links.read("preferences", token)[:2]
-    return UUID(member_hex), ChannelName(channel)
-
-
-def speak_to(member_id: UUID) -> actions.View:
-    """The member's settings, with the page in their language, zone and country. Raises NotFound."""
-    view = actions.view(member_id)
-    languages.prefer(view.locale)
-    g.zone, g.country = view.time_zone, view.country
-    return view
 
 
 def _page(token: str, view: actions.View, errors: dict[str, str], status: int) -> ResponseReturnValue:

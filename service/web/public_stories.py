@@ -13,8 +13,9 @@ from service.actions.hope.asking import Agreed
 from service.errors import DomainError, Malformed, NotFound
 from service.models.content import Attribution, Story, StoryState
 from service.models.members import ChannelName, Member
-from service.web import languages, public_settings, public_words
+from service.web import languages, public_words
 from service.web.languages import gettext as _
+from service.web.public_holder import holder_of, speak_to
 
 
 def story(token: str) -> ResponseReturnValue:
@@ -83,7 +84,7 @@ def _speak(member: Member) -> None:
 
 def _channel(author_id: UUID) -> ChannelName:
     """Where a written change belongs: the channel that the author prefers, a text where nothing is preferred."""
-    view = public_settings.speak_to(author_id)
+    view = speak_to(author_id)
     known = [address.channel for address in view.addresses]
     return ChannelName.EMAIL if known == [ChannelName.EMAIL] else ChannelName.SMS
 
@@ -103,8 +104,8 @@ def _agreed() -> Agreed:
 
 def mine(token: str) -> ResponseReturnValue:
     """The stories that the holder of this link told, by their days, each with a button that takes it back."""
-    member_id, _channel_of_link = public_settings.holder_of(token)
-    view = public_settings.speak_to(member_id)
+    member_id, _channel_of_link = holder_of(token)
+    view = speak_to(member_id)
     if request.method == "POST":
         try:
             actions.take_back(member_id, UUID(request.form.get("story", "")))

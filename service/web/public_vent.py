@@ -13,7 +13,7 @@ from service.errors import DomainError
 from service.models.members import ChannelName
 from service.web import public_words
 from service.web.languages import gettext as _
-from service.web.public_settings import holder_of, speak_to
+from service.web.public_holder import holder_of, speak_to
 
 
 def vent(token: str) -> ResponseReturnValue:

@@ -5,14 +5,11 @@ nothing changes: the same words again, or the same answer again. And nobody gets
 """
 
 from itertools import takewhile
-from typing import TYPE_CHECKING
 
 from service.actions.conversations import lately
-from service.actions.conversations.lately import Line
+from service.actions.conversations.lately import Lately, Line
 from service.models.campaigns import Purpose
-
-if TYPE_CHECKING:
-    from service.actions.conversations.saying import Incoming
+from service.models.conversations import Message
 
 ROUNDS = lately.ROUNDS
 MOST = lately.MOST
@@ -23,22 +20,24 @@ VARIES = frozenset(["tool_card", "writing_so_far", "story_card"])
 """Says something else each time: four cards in an hour lead somewhere, and so does a story in many pieces."""
 
 
-def going_round(incoming: "Incoming", template: str) -> bool:
-    """Whether `template` would be the fourth of a row that leads nowhere, or one too many in an hour."""
-    given = _answers(incoming)
+def going_round(said: Lately, message: Message, template: str) -> bool:
+    """Whether `template`, as an answer to `message`, would be the fourth of a row that leads nowhere, or one too many
+    in an hour. `said` is what we said in that conversation.
+    """
+    given = _answers(said)
     if len(given) >= MOST:
         return True
     if len(given) < ROUNDS:
         return False
     if template not in VARIES and all(answer.template == template for answer in given[:ROUNDS]):
         return True
-    heard, words = incoming.lately.heard(incoming.message.id), _fold(incoming.message.body)
-    return len(heard) == ROUNDS and all(_fold(said) == words for said in heard)
+    heard, words = said.heard(message.id), _fold(message.body)
+    return len(heard) == ROUNDS and all(_fold(earlier) == words for earlier in heard)
 
 
-def _answers(incoming: "Incoming") -> list[Line]:
+def _answers(said: Lately) -> list[Line]:
     """Our automatic answers of the last hour, newest first, since a person last wrote."""
-    lines = takewhile(lambda line: line.coordinator_id is None, incoming.lately.lines(WITHIN))
+    lines = takewhile(lambda line: line.coordinator_id is None, said.lines(WITHIN))
     return [line for line in lines if line.purpose == Purpose.ANSWER]
 
 

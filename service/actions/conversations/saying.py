@@ -69,7 +69,8 @@ def answer(
     """Send one of our own texts back on the channel that was written on; silent where the provider has answered."""
     if incoming.arrived.provider_answered or incoming.message.automatic or incoming.arrived.held:
         return
-    if purpose != Purpose.SAFETY and template not in loops.ALWAYS and loops.going_round(incoming, template):
+    may_go_round = purpose != Purpose.SAFETY and template not in loops.ALWAYS
+    if may_go_round and loops.going_round(incoming.lately, incoming.message, template):
         incoming.message.labels = incoming.message.labels | {"loop": True}
         to_person(incoming)
         return
