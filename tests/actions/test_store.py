@@ -81,6 +81,8 @@ def test_what_comes_right_after_a_commit_waits_a_moment_and_shares_the_next(
     with ThreadPoolExecutor(6) as pool:
         assert list(pool.map(lambda n: store.keep([receipt(f"id-{n}")]), range(6))) == [1] * 6
     assert len(commits) == 2
+    monkeypatch.setattr(store, "APART", 60.0)
+    assert store.keep([receipt(f"batch-{n}") for n in range(store.MANY)]) == store.MANY, "a batch does not wait"
 
 
 def test_what_is_stored_is_answered_though_the_next_are_being_stored(database: db.Database, valkey: Redis) -> None:
