@@ -130,7 +130,7 @@ def pause(session: Session, incoming: Incoming, member: Member, *, silent: bool 
 def less_often(session: Session, incoming: Incoming, member: Member, *, silent: bool = False) -> None:
     """Once a week at most from now on; OOPS undoes it. Whoever has that already and finds it too much has a break."""
     before = member.weekly_cap
-    if before is not None and 0 < before <= LEAST_A_WEEK and not incoming.arrived.bare:
+    if before is not None and 0 < before <= LEAST_A_WEEK and incoming.read.keyword != "LESS":
         pause(session, incoming, member, silent=silent)
         return
     member.weekly_cap = LEAST_A_WEEK
