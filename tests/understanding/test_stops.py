@@ -12,7 +12,7 @@ from service.actions.understanding import (
 
 def test_a_worry_is_seen_beside_a_request_to_stop() -> None:
     labels = understand("Can I opt out? The stories make me feel like the only one who'll never get better.")
-    assert (labels.intent, labels.risk) == (Intent.OPT_OUT, Risk.CONCERN)
+    assert (labels.intent, labels.scope, labels.risk) == (Intent.OPT_OUT, Scope.ALL, Risk.CONCERN)
     assert understand("with this traffic I'll never make it to the group").risk is Risk.NONE
 
 

@@ -57,7 +57,9 @@ def read_request(text: Text, *, risky: bool = False) -> Request:
         return Request(weak=True, reasons=tuple(dict.fromkeys(f"{hit.rule.name} (in doubt)" for hit in hits)))
     if hits:
         first = hits[0]
-        heard = Scope(first.rule.label) if plain else scope.checked(words, Scope(first.rule.label))
+        heard = Scope(first.rule.label)
+        if not plain:
+            heard = scope.checked(_part(words, first, _SENTENCE), heard)
         topic = _topic(words[first.start : first.end]) if heard is Scope.TOPIC else None
         names = tuple(dict.fromkeys(hit.rule.name for hit in hits))
         return Request(Intent.OPT_OUT, heard, topic, reasons=names)
