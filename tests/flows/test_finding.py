@@ -162,6 +162,13 @@ def test_a_full_circle_says_so(talk: Talk) -> None:
     assert "KITCHEN: Kitchen Table, Tue 12 May, 7:00 pm (full, with a list)" in talk.last.body
 
 
+def test_a_stop_that_names_a_time_is_no_answer_to_when(talk: Talk) -> None:
+    three_circles()
+    add_member("Ana", ANA)
+    assert talk.text(ANA, "FIND grief") == ["find_when"]
+    assert talk.text(ANA, "leave my evenings alone please") == ["stopped"]
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_the_same_by_mail(talk: Talk, known: bool) -> None:
     kitchen, *_ = three_circles()

@@ -42,6 +42,8 @@ def test_a_worry_is_seen_beside_a_request_to_stop() -> None:
         ("not by text please", Scope.CHANNEL_SMS),
         ("pause my messages", Scope.PAUSE),
         ("wrong number", Scope.WRONG_PERSON),
+        ("Este celular ahora es mío, la señora que buscan ya no lo tiene", Scope.WRONG_PERSON),
+        ("Wipe it. The number, the name, the answers, the lot.", Scope.DELETE),
         ("she passed away, please stop", Scope.WRONG_PERSON),
         ("delete my data", Scope.DELETE),
     ],

@@ -8,6 +8,7 @@ from service.actions.understanding import (
     Minor,
     Risk,
     Rsvp,
+    risk,
     screen,
     understand,
     use_model,
@@ -178,3 +179,24 @@ def test_rules_count_in_what_is_told_to_others_as_everywhere(piece: str, risk: R
     found = screen(piece, telling=True).risk
     assert found in (risk, Risk.IMMINENT)
     assert found is screen(piece).risk
+
+
+def test_what_sounds_like_a_jest_or_a_denial_is_an_emergency_where_all_words_weigh_for_one() -> None:
+    assert understand("I wanna die eh. No jokes.").risk is Risk.IMMINENT
+    swallowed = "Mande mi ubicación. no me quiero morir de verdad pero ya me lo tragué"
+    assert understand(swallowed).risk is Risk.IMMINENT
+
+
+@pytest.mark.parametrize(
+    ("noticed", "imminent", "telling", "tier"),
+    [
+        (-2.0, 0.0, False, Risk.IMMINENT),
+        (-2.0, -2.0, False, Risk.NONE),
+        (-6.0, 0.0, False, Risk.NONE),
+        (-2.0, 0.0, True, Risk.NONE),
+    ],
+)
+def test_words_alone_are_an_emergency_where_they_are_sure_of_that_and_not_of_a_worry(
+    noticed: float, imminent: float, telling: bool, tier: Risk
+) -> None:
+    assert risk._weigh_words(noticed, imminent, Risk.NONE, [], telling)[0] is tier

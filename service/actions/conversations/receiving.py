@@ -123,14 +123,14 @@ def _act(session: Session, incoming: Incoming) -> None:
 
 
 def _as_asked(session: Session, incoming: Incoming) -> Incoming:
-    """The same without a stop that no rule heard, where the words do what we said they would: "evenings please" to
-    FIND, LEAVE with a circle's word.
+    """The same without a stop that no rule heard, where the words are no more than what we said they could be:
+    "evenings please" to FIND, LEAVE with a circle's word. "Leave my evenings alone please" is more.
     """
     read = incoming.read
     if read.intent != Intent.OPT_OUT or understanding.STOP_WEIGHED not in read.reasons:
         return incoming
-    asked = circle_talk.leaving(session, incoming) or find_talk.answers(session, incoming)
-    if not asked and not hearing.expected(incoming):
+    answers = incoming.arrived.bare and find_talk.answers(session, incoming)
+    if not answers and not circle_talk.leaving(session, incoming) and not hearing.expected(incoming):
         return incoming
     read = narrowing.without_stop(read)
     incoming.message.labels = _labels(read, incoming.arrived)

@@ -67,12 +67,10 @@ def hear(session: Session, incoming: Incoming) -> str | None:
 
 def answers(session: Session, incoming: Incoming) -> bool:
     """Whether a FIND is under way and these words name what it asked for: a theme, a time, or any of them."""
-    finding, read = _under_way(session, incoming), incoming.read
-    if finding is None or read.keyword or read.me_too:
+    asked = _asked(session, incoming)
+    if asked is None:
         return False
-    said = reading.fold(incoming.arrived.words)
-    if not said or said.isdigit():  # a number answers a check-in or nothing (rule of conversation 9)
-        return False
+    finding, said = asked
     if len(said) == 1 or reading.leaves_open(said):
         return True
     count = len(said.split())
@@ -83,15 +81,25 @@ def answers(session: Session, incoming: Incoming) -> bool:
 
 def expects(session: Session, incoming: Incoming) -> bool:
     """Whether a FIND is under way and these words can be an answer to its question."""
-    read = incoming.read
+    asked, read = _asked(session, incoming), incoming.read
+    if asked is None:
+        return False
     if answers(session, incoming):
         return True
-    said = reading.fold(incoming.arrived.words)
-    if _under_way(session, incoming) is None or read.keyword or read.me_too or not said or said.isdigit():
-        return False
     if incoming.asked and (read.rsvp in (Rsvp.YES, Rsvp.NO, Rsvp.MAYBE) or read.checkin):
         return False  # an invite or a check-in is open, and this answers it
-    return len(said.split()) <= SHORT
+    return len(asked[1].split()) <= SHORT
+
+
+def _asked(session: Session, incoming: Incoming) -> tuple[Finding, str] | None:
+    """The FIND under way, and the words folded; None where they cannot be meant for it."""
+    finding, read = _under_way(session, incoming), incoming.read
+    said = reading.fold(incoming.arrived.words)
+    if finding is None or read.keyword or read.me_too:
+        return None
+    if not said or said.isdigit():  # a number answers a check-in or nothing (rule of conversation 9)
+        return None
+    return finding, said
 
 
 def _under_way(session: Session, incoming: Incoming) -> Finding | None:

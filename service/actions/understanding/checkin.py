@@ -85,8 +85,8 @@ def _likeliest(tokens: list[str]) -> int | None:
     if not odds:
         return None
     best = max(odds, key=odds.__getitem__)
-    least = max(SCORE, *(one + APART for value, one in odds.items() if value != best and one > SCORE), SCORE)
-    return best if odds[best] >= least else None
+    rivals = [one + APART for value, one in odds.items() if value != best and one > SCORE]
+    return best if odds[best] >= max([SCORE, *rivals]) else None
 
 
 def _candidates(tokens: list[str]) -> Iterator[tuple[int, frozenset[str]]]:

@@ -62,13 +62,13 @@ class _Index:
 class RuleBook:
     """A set of rules that can be looked up by the words of a text."""
 
-    def __init__(self, rules: Iterable[Rule], index: _Index | None = None, first: int = 0) -> None:
-        """`first` is the number of its first rule in `index`; without one it has its own."""
+    def __init__(self, rules: Iterable[Rule], index: _Index | None = None, start: int = 0) -> None:
+        """`start` is the number of its first rule in `index`; without one it has its own."""
         rules = list(rules)
         # What a rule needs goes into the index; kept at each rule as well it would fill every worker's memory.
         self.rules = [replace(rule, needs=frozenset(), words=frozenset(), also=frozenset()) for rule in rules]
         self._index = index or _Index(rules)
-        self._first, self._end = first, first + len(rules)
+        self._start, self._end = start, start + len(rules)
         self._compiled: dict[
             int, re.Pattern[str]
         ] = {}  # filled as rules are met: most never are, and each takes memory
@@ -76,9 +76,9 @@ class RuleBook:
     def hits(self, words: str) -> Iterator[Hit]:
         """Every place where a rule fits, rules in their written order. `words` is a text made by `normalise`."""
         numbers = self._index.rules_for(words)
-        at = bisect_left(numbers, self._first)
+        at = bisect_left(numbers, self._start)
         while at < len(numbers) and numbers[at] < self._end:
-            yield from self._hits_of(numbers[at] - self._first, words)
+            yield from self._hits_of(numbers[at] - self._start, words)
             at += 1
 
     def _hits_of(self, number: int, words: str) -> Iterator[Hit]:
@@ -99,8 +99,8 @@ def make_books(rules: Mapping[str, Sequence[Rule]]) -> dict[str, RuleBook]:
     """Books by name, which share one look at the words of a text."""
     index = _Index([rule for book in rules.values() for rule in book])
     books: dict[str, RuleBook] = {}
-    first = 0
+    start = 0
     for name, book in rules.items():
-        books[name] = RuleBook(book, index, first)
-        first += len(book)
+        books[name] = RuleBook(book, index, start)
+        start += len(book)
     return books
