@@ -19,8 +19,8 @@ PAUSE_FOR = timedelta(days=14)
 SPECIAL_STOPS = {Scope.WRONG_PERSON: "wrong_number_done", Scope.DELETE: "deletion_received"}
 CONFIRMATIONS = ("stopped", "stopped_with_line", *SPECIAL_STOPS.values())
 IN_PART = (Scope.CHANNEL_SMS, Scope.CHANNEL_EMAIL, Scope.TOPIC, Scope.PAUSE, Scope.LESS)
-LEAST_A_WEEK = 1
-"""Messages a week for whoever asks for less."""
+ONCE_A_WEEK = 1
+"""Messages a week at most, for whoever asks for less."""
 
 
 def stop(session: Session, incoming: Incoming, *, with_line: bool = False) -> None:
@@ -130,10 +130,10 @@ def pause(session: Session, incoming: Incoming, member: Member, *, silent: bool 
 def less_often(session: Session, incoming: Incoming, member: Member, *, silent: bool = False) -> None:
     """Once a week at most from now on; OOPS undoes it. Whoever has that already and finds it too much has a break."""
     before = member.weekly_cap
-    if before is not None and 0 < before <= LEAST_A_WEEK and incoming.read.keyword != "LESS":
+    if before is not None and 0 < before <= ONCE_A_WEEK and incoming.read.keyword != "LESS":
         pause(session, incoming, member, silent=silent)
         return
-    member.weekly_cap = LEAST_A_WEEK
+    member.weekly_cap = ONCE_A_WEEK
     undo.remember(session, member, incoming.message, "less", {"before": before})
     if not silent:
         often = {"es": "como mucho una vez por semana"}.get(member.language, "at most once a week")
