@@ -15,6 +15,7 @@ import pytest
 from jinja2 import meta
 
 from service import clock
+from service.actions import crisis
 from service.actions.outbox import environment
 from service.config import ROOT, TEMPLATES
 
@@ -372,7 +373,9 @@ def test_the_crisis_lines_are_complete_checked_and_fit_a_text() -> None:
             verb = r"(call|find) .*[^.]" if start == "en" else r"(llamar|buscar) .*[^.]"
             assert re.fullmatch(verb, phrase), (where, phrase)
         age = today - row["verified_at"]
-        assert timedelta(0) <= age <= timedelta(days=365), f"{where}: check the line again ({row['source']})"
+        assert timedelta(0) <= age <= timedelta(days=crisis.STALE_AFTER_DAYS), (
+            f"{where}: check the line again ({row['source']})"
+        )
     for country, row in BY_COUNTRY.items():
         assert re.fullmatch(r"[A-Z]{2}", country)
         assert re.fullmatch(r"\d{3}", row["emergency_number"])
