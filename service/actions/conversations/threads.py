@@ -72,8 +72,8 @@ def read(
     newest = select(Message).where(Message.conversation_id == conversation.id)
     last = session.get(Message, upto) if upto else None
     if last is not None:
-        same = (Message.at == last.at) & (Message.id <= last.id)
-        newest = newest.where(or_(Message.at < last.at, same))
+        # The first part bounds the walk along the index; with the second alone SQLite sorts all that is older.
+        newest = newest.where(Message.at <= last.at, or_(Message.at < last.at, Message.id <= last.id))
     newest = newest.options(joinedload(Message.coordinator)).order_by(Message.at.desc(), Message.id.desc())
     messages = list(session.scalars(newest.limit(limit)))
     since, until = messages[-1].at if len(messages) == limit else None, last.at if last else None
