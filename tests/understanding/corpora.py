@@ -17,6 +17,12 @@ IN_PART = ("pause", "less", "sms", "email", "stories", "checkins", "sessions", "
 """The labels of that kind that leave something to go on, or to come back to."""
 HALF_HELD, WHOLLY_HELD = (7,), (11, 17, 30, 62, 64, 65, 86, 87, 102, 116, 117, 127)
 
+AS_TESTERS = frozenset(
+    (37, 43, 47, 53, 58, 63, 75, 76, 80, 84, 85, 88, 91, 94, 95, 100, 101, 103, 120, 121, 133, 134, 138, 139, 140)
+    + (142, 143, 144, 145, 146, 147)
+)
+"""Rounds that were written to try us out, by testers or as testers might, and may be learnt from."""
+
 
 @dataclass(frozen=True)
 class Line:

@@ -18,8 +18,9 @@ from service.actions.understanding.checkin import candidates
 from service.actions.understanding.lexicon import HERE, lexicon
 from service.actions.understanding.normalise import normalise
 from service.actions.understanding.risk import mask
-from tests.understanding.corpora import IN_PART, KINDS, SCOPE, Line, load
+from tests.understanding.corpora import AS_TESTERS, IN_PART, KINDS, SCOPE, Line, load
 from tests.understanding.everyday import TUNED, everyday
+from tests.understanding.together import together
 
 Example = tuple[bool, frozenset[str], float]
 """Whether the label holds, the features of the text, and how much the example counts."""
@@ -32,6 +33,10 @@ LEAST = 5
 """Weights nearer to nothing than this (in hundredths) are left out of the file."""
 ORDINARY = 4.0
 """How much an ordinary message counts against the watch for risk: the sets hold far fewer than members write."""
+TESTED = 2.5
+"""How much a line counts that was written to try us out, as others' lines will be: most rounds are hard on purpose."""
+HALVES = 0.5
+"""How much a text made of two halves counts."""
 COMMON = 1200
 """So many of the commonest words are listed: by the rarest of the words that a rule needs it is looked up."""
 
@@ -76,13 +81,17 @@ def heads(lines: Iterable[Line]) -> dict[str, list[Example]]:
     # Most of what members write is ordinary. Without such lines a hedgehog in the garden looked like a crisis.
     ordinary = [normalise(row).words for number in TUNED for row in everyday(number)]
     ordinary_bare = [weights.features(mask(said, lexicon())) for said in ordinary]
+    halves = [(label, weights.features(mask(said, lexicon()))) for label, said in together(words, words, ordinary)]
+    counts = {line: TESTED if line.round in AS_TESTERS else 1.0 for line in plain}
     found: dict[str, list[Example]] = {}
     for head, tiers in (("noticed", ("imminent", "concern")), ("imminent", ("imminent",))):
-        found[head] = [(x.label in tiers, bare[x], 1.0) for x in risk]
-        found[head] += [(False, bare[x], 1.0) for x in rsvp + checkin + requests]
+        found[head] = [(x.label in tiers, bare[x], counts[x]) for x in risk]
+        found[head] += [(False, bare[x], counts[x]) for x in rsvp + checkin + requests]
         found[head] += [(False, features, ORDINARY) for features in ordinary_bare]
-    found["stop"] = [(x.label == "opt_out", plain[x], 1.0) for x in stop] + [(True, plain[x], 1.0) for x in scope]
-    found["stop"] += [(False, plain[x], 1.0) for x in rsvp + risk + checkin]
+        found[head] += [(label in tiers, features, HALVES) for label, features in halves]
+    found["stop"] = [(x.label == "opt_out", plain[x], counts[x]) for x in stop]
+    found["stop"] += [(True, plain[x], counts[x]) for x in scope]
+    found["stop"] += [(False, plain[x], counts[x]) for x in rsvp + risk + checkin]
     found["stop"] += [(False, weights.features(said), 1.0) for said in ordinary]
     found["checkin"] = [
         (str(value) == x.label, around, 1.0) for x in checkin for value, around in candidates(normalise(x.text))

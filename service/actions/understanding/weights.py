@@ -26,7 +26,7 @@ IMMINENT = -2.7
 """The score from which a concern that a rule names is an emergency."""
 RAISED = 0.5
 """As IMMINENT, where what stands around has lowered the rule: a jest, a negation, the past."""
-ALONE, SURELY = (-1.2, -2.2), (-4.0, -1.0)
+ALONE, SURELY = (-1.2, -2.2), (-4.0, -0.7)
 """The scores, noticed and imminent, from which words that no rule knows are an emergency: either both of one pair, or
 both of the other."""
 TOLD, TOLD_ALONE = 0.5, (1.2, -1.2)
@@ -36,12 +36,12 @@ SOFT = -2.5
 """The score, noticed, under which a soft rule, or cues of worry, are not believed: "no hope of getting tickets"."""
 LOWERED = -2.0
 """The score, imminent, under which an emergency that a rule names, and no firm one, is a concern."""
-DOUBT, DOUBT_ALONE = -3.4, -5.6
+DOUBT, DOUBT_ALONE = -3.0, -5.2
 """As NOTICED, for a text that also asks us to stop, by a rule or by the weight of its words alone: nobody would
 otherwise read it soon."""
-STOP, WEAK_STOP = 0.2, -1.3
+STOP, WEAK_STOP = 0.3, -1.3
 """Scores from which a text asks us to stop, and from which it may."""
-STOP_UNSEEN = 0.4
+STOP_UNSEEN = 0.5
 """As STOP, for a text that nobody would otherwise look at soon, so that a mistake would stand."""
 STOP_AGAINST_DOUBT = 3.0
 """As STOP, for a text that says it is not sure: "not sure I want these"."""
@@ -49,7 +49,7 @@ STOP_AGAINST_WISH = 1.5
 """As STOP, for one in which a rule hears a wish to come back, or for help: "sign me up? Undo that, please"."""
 STOP_AGAINST_KEEPING = 3.0
 """As STOP, for one in which a rule hears that somebody wants them, or says them in another sense: "don't stop"."""
-STOP_AT_WORRY, STOP_AT_RISK = 1.2, 3.0
+STOP_AT_WORRY, STOP_AT_RISK = 0.7, 2.2
 """As STOP, for a text of which no more than its words' weight says that it is a worry, and for any other of risk:
 sorrow is not lightly taken for a stop."""
 DOUBTED_STOP, DOUBTED_WHOLE, SURE_STOP = -1.0, -0.5, 2.0
