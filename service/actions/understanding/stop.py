@@ -53,7 +53,7 @@ def read_request(text: Text, *, risky: bool = False) -> Request:
             return Request(weak=True, reasons=(leaves.rule.name,))  # one circle, or all? A person asks
     said = {part.strip(" ,") for part in re.split("[.?]", words)}
     plain = bool(said.intersection(book.spelling["plain_stops"]))
-    if hits and not plain and _doubted(words, hits[0], bool(alone & said), _CLAUSE if risky else _SENTENCE):
+    if hits and not plain and _doubted(words, hits, bool(alone & said), _CLAUSE if risky else _SENTENCE):
         return Request(weak=True, reasons=tuple(dict.fromkeys(f"{hit.rule.name} (in doubt)" for hit in hits)))
     if hits:
         first = hits[0]
@@ -69,14 +69,14 @@ def read_request(text: Text, *, risky: bool = False) -> Request:
 _SENTENCE, _CLAUSE = (" . ", " ? "), (" . ", " ? ", " , ")
 
 
-def _doubted(words: str, hit: Hit, alone: bool, ends: Sequence[str]) -> bool:
-    """Whether weights do not believe a rule: the part of the text that it fits in, or all of it where the part is not
-    sure either. END or ENOUGH, said `alone`, may begin another sentence, so all is weighed then: "End. That is what I
-    want my story to say"."""
+def _doubted(words: str, hits: Sequence[Hit], alone: bool, ends: Sequence[str]) -> bool:
+    """Whether weights believe none of the rules: the parts of the text that they fit in ("Who is this? Don't text me
+    again" has two), or all of it where no part is sure either. END or ENOUGH, said `alone`, may begin another sentence,
+    so all is weighed then: "End. That is what I want my story to say"."""
     whole = weights.scores(words, "stop")[0]
     if alone:
         return whole < weights.DOUBTED_STOP
-    part = weights.scores(_part(words, hit, ends), "stop")[0]
+    part = max(weights.scores(said, "stop")[0] for said in {_part(words, hit, ends) for hit in hits})
     return part < (weights.DOUBTED_STOP if whole >= weights.DOUBTED_WHOLE else weights.SURE_STOP)
 
 
