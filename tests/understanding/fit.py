@@ -35,6 +35,9 @@ ORDINARY = 4.0
 """How much an ordinary message counts against the watch for risk: the sets hold far fewer than members write."""
 TESTED = 2.5
 """How much a line counts that was written to try us out, as others' lines will be: most rounds are hard on purpose."""
+UNASKED = 0.1
+"""How much a line of another kind counts against a stop: nobody has said of it whether it asks for one, and thousands
+of texts of risk do."""
 HALVES = 0.5
 """How much a text made of two halves counts."""
 COMMON = 1200
@@ -81,7 +84,7 @@ def heads(lines: Iterable[Line]) -> dict[str, list[Example]]:
     # Most of what members write is ordinary. Without such lines a hedgehog in the garden looked like a crisis.
     ordinary = [normalise(row).words for number in TUNED for row in everyday(number)]
     ordinary_bare = [weights.features(mask(said, lexicon())) for said in ordinary]
-    halves = [(label, weights.features(mask(said, lexicon()))) for label, said in together(words, words, ordinary)]
+    halves = [(label, weights.features(mask(said, lexicon()))) for label, said in together(words, ordinary)]
     counts = {line: TESTED if line.round in AS_TESTERS else 1.0 for line in plain}
     found: dict[str, list[Example]] = {}
     for head, tiers in (("noticed", ("imminent", "concern")), ("imminent", ("imminent",))):
@@ -91,8 +94,8 @@ def heads(lines: Iterable[Line]) -> dict[str, list[Example]]:
         found[head] += [(label in tiers, features, HALVES) for label, features in halves]
     found["stop"] = [(x.label == "opt_out", plain[x], counts[x]) for x in stop]
     found["stop"] += [(True, plain[x], counts[x]) for x in scope]
-    found["stop"] += [(False, plain[x], counts[x]) for x in rsvp + risk + checkin]
-    found["stop"] += [(False, weights.features(said), 1.0) for said in ordinary]
+    found["stop"] += [(False, plain[x], UNASKED * counts[x]) for x in rsvp + risk + checkin]
+    found["stop"] += [(False, weights.features(said), UNASKED) for said in ordinary]
     found["checkin"] = [
         (str(value) == x.label, around, 1.0) for x in checkin for value, around in candidates(normalise(x.text))
     ]

@@ -5,7 +5,7 @@ texts, so two lines that may be tuned on are said in one breath; the second half
 """
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from tests.understanding.corpora import Line
 
@@ -16,15 +16,14 @@ BETWEEN = ("{} . {}", "{} . {}", "{} , {}", "{} {}")
 _SPANISH = frozenset("que de la el los me ya para por con una es mi lo se".split())
 
 
-def together(lines: Iterable[Line], words: dict[Line, str], ordinary: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Pairs of the label of risk and the words of a text, always the same ones. `words` are the normalised texts of
-    `lines`, `ordinary` normalised ordinary messages."""
+def together(words: Mapping[Line, str], ordinary: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Pairs of the label of risk and the words of a text, always the same ones. `words` are labelled lines with their
+    normalised texts, `ordinary` normalised ordinary messages."""
     halves: dict[tuple[str, bool], list[tuple[str, str]]] = {}
-    for line in lines:
+    for line, said in words.items():
         part = _part(line)
         if part:
-            label = line.label if line.kind == "risk" else "none"
-            _sort_in(halves, part, label, words[line])
+            _sort_in(halves, part, line.label if line.kind == "risk" else "none", said)
     for said in ordinary:
         _sort_in(halves, "ordinary", "none", said)
     by_chance = random.Random(SEED)

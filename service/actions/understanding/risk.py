@@ -105,7 +105,8 @@ def in_doubt(text: Text, *, alone: bool) -> bool:
     """Whether a text that asks us to stop may be more than that: a farewell can read like an opt-out. `alone` says that
     no rule heard the stop, only the weight of the words."""
     least = weights.DOUBT_ALONE if alone else weights.DOUBT
-    return weights.scores(mask(text.words, lexicon()), "noticed")[0] >= least
+    said = {text.words, mask(text.words, lexicon())}  # what is an idiom elsewhere may be a farewell here
+    return max(weights.scores(words, "noticed")[0] for words in said) >= least
 
 
 def is_negated(before: str) -> bool:

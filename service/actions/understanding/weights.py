@@ -39,9 +39,9 @@ LOWERED = -2.0
 DOUBT, DOUBT_ALONE = -3.0, -5.2
 """As NOTICED, for a text that also asks us to stop, by a rule or by the weight of its words alone: nobody would
 otherwise read it soon."""
-STOP, WEAK_STOP = 0.1, -1.3
+STOP, WEAK_STOP = 0.7, -1.3
 """Scores from which a text asks us to stop, and from which it may."""
-STOP_UNSEEN = 0.3
+STOP_UNSEEN = 0.9
 """As STOP, for a text that nobody would otherwise look at soon, so that a mistake would stand."""
 STOP_AGAINST_DOUBT = 3.0
 """As STOP, for a text that says it is not sure: "not sure I want these"."""
@@ -49,10 +49,10 @@ STOP_AGAINST_WISH = 1.5
 """As STOP, for one in which a rule hears a wish to come back, or for help: "sign me up? Undo that, please"."""
 STOP_AGAINST_KEEPING = 3.0
 """As STOP, for one in which a rule hears that somebody wants them, or says them in another sense: "don't stop"."""
-STOP_AT_WORRY, STOP_AT_RISK = 0.7, 2.2
+STOP_AT_WORRY, STOP_AT_RISK = 1.2, 3.0
 """As STOP, for a text of which no more than its words' weight says that it is a worry, and for any other of risk:
 sorrow is not lightly taken for a stop."""
-DOUBTED_STOP, DOUBTED_WHOLE, SURE_STOP = -1.0, 0.0, 2.0
+DOUBTED_STOP, DOUBTED_WHOLE, SURE_STOP = -0.7, 0.3, 2.0
 """The score of its sentence under which even a rule is not believed without a person; SURE_STOP where all that is said
 scores under DOUBTED_WHOLE: "I quit. Not the group, living". What it would have stopped is paused."""
 
