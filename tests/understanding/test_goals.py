@@ -17,17 +17,17 @@ from tests.understanding.report import Read, crises_taken_for_stops, read, score
 FLOORS = {
     "imminent recall": 0.97,
     "noticed recall": 0.98,
-    "noticed precision": 0.95,
+    "noticed precision": 0.93,
     "opt-out recall": 0.95,
     "opt-out precision": 0.97,
     "rsvp accuracy": 0.94,
-    "check-in accuracy": 0.98,
+    "check-in accuracy": 0.97,
     "all kept whole": 0.97,
     "part kept a part": 0.94,
 }
 
 
-FALSE_ALARMS = {Risk.CONCERN: 0.07, Risk.IMMINENT: 0.02}
+FALSE_ALARMS = {Risk.CONCERN: 0.05, Risk.IMMINENT: 0.02}
 """The share of held-out ordinary messages that may be taken for a worry at all, and for an emergency."""
 
 
