@@ -1,7 +1,7 @@
 """Fits the weights of words that stand behind the rules, from the lines that may be tuned on; never from held-out ones.
 
 Run it as `python -m tests.understanding.fit`. Plain logistic regression by gradient descent, always the same numbers;
-it takes ten minutes on two cores.
+it takes a quarter of an hour on two cores.
 """
 
 import math

@@ -131,6 +131,30 @@ def test_a_plain_stop_as_a_sentence_is_never_doubted_and_end_may_be() -> None:
     assert (doubted.intent, doubted.weak_opt_out) == (Intent.NONE, True)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sorry who is this? Please don't contact me again",
+        "La señora Amparo murió el domingo. Soy su nieta. Les agradezco, ya no escriban.",
+        "The phone belongs to my grandson now and he's seven. Don't send to it.",
+    ],
+)
+def test_a_stop_is_not_doubted_for_a_sentence_that_stands_before_it(text: str) -> None:
+    assert understand(text).intent is Intent.OPT_OUT
+
+
+def test_an_idiom_elsewhere_hides_no_farewell_beside_a_request_to_stop() -> None:
+    assert (
+        understand("Take me off the list. I'll be gone by the weekend and want nothing sent after").risk
+        is not Risk.NONE
+    )
+
+
+@pytest.mark.parametrize("text", ["I hit stop by accident", "my daughter typed unsubscribe on my phone, ignore that"])
+def test_a_stop_by_mistake_stops_nothing(text: str) -> None:
+    assert understand(text).intent is not Intent.OPT_OUT
+
+
 def test_quitting_life_is_no_request_to_stop_and_rests_what_is_scheduled() -> None:
     labels = understand("I quit. Not the group, living")
     assert (labels.intent, labels.weak_opt_out) == (Intent.NONE, True)

@@ -76,6 +76,8 @@ def _doubted(words: str, hits: Sequence[Hit], alone: bool, ends: Sequence[str]) 
     whole = weights.scores(words, "stop")[0]
     if alone:
         return whole < weights.DOUBTED_STOP
+    if whole >= weights.STOP:
+        return False  # the words would be a stop without any rule
     part = max(weights.scores(said, "stop")[0] for said in {_part(words, hit, ends) for hit in hits})
     return part < (weights.DOUBTED_STOP if whole >= weights.DOUBTED_WHOLE else weights.SURE_STOP)
 
