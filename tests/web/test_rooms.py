@@ -130,11 +130,12 @@ def test_a_rhythm_is_set_up_with_words_ready_and_shows_its_days(console: FlaskCl
         assert word in console.get("/console/campaigns/rhythms").text
 
 
-def test_the_page_says_when_the_first_one_comes(console: FlaskClient) -> None:
+def test_the_page_says_when_the_first_one_comes(enter: Enter) -> None:
     add_member("Ana", ANA)
     every_day, where = RHYTHM | {"days": list("0123456")}, "/console/campaigns/rhythms"
     noon = clock.now().replace(hour=16, minute=0)  # in New York and in UTC it is the same day
     with clock.frozen_at(noon):
+        console = enter("coordinator")  # then, too: a session of last night would be over
         for hour, told in (
             ("21:00", "The first one comes today, at 21:00 on each member’s own clock."),
             ("08:00", "’s 08:00 is over for most of them, or too near."),

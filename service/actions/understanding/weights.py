@@ -39,9 +39,9 @@ LOWERED = -2.6
 DOUBT, DOUBT_ALONE = -3.0, -5.2
 """As NOTICED, for a text that also asks us to stop, by a rule or by the weight of its words alone: nobody would
 otherwise read it soon."""
-STOP, WEAK_STOP = 0.9, -1.3
+STOP, WEAK_STOP = 0.95, 0.2
 """Scores from which a text asks us to stop, and from which it may."""
-STOP_UNSEEN = 1.1
+STOP_UNSEEN = 1.15
 """As STOP, for a text that nobody would otherwise look at soon, so that a mistake would stand."""
 STOP_AGAINST_DOUBT = 3.0
 """As STOP, for a text that says it is not sure: "not sure I want these"."""
