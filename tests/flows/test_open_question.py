@@ -36,6 +36,8 @@ def scores() -> list[int]:
         ("sí pero llego tarde", Rsvp.YES, True),
         ("No, sorry, my sister is visiting on Friday", Rsvp.NO, True),
         ("maybe", Rsvp.MAYBE, False),
+        ("I'd rather not", Rsvp.NO, False),
+        ("I'd rather not, thanks", Rsvp.NO, True),  # may mean us: what is scheduled rests until a person has looked
         ("what time is it at?", None, True),
         ("who is this", None, True),
     ],

@@ -36,8 +36,7 @@ ORDINARY = 4.0
 TESTED = 2.5
 """How much a line counts that was written to try us out, as others' lines will be: most rounds are hard on purpose."""
 UNASKED = 0.1
-"""How much a line of another kind counts against a stop: nobody has said of it whether it asks for one, and thousands
-of texts of risk do."""
+"""How much a line of risk counts against a stop: nobody has said of it whether it asks for one, and thousands do."""
 HALVES = 0.5
 """How much a text made of two halves counts."""
 COMMON = 1200
@@ -94,8 +93,9 @@ def heads(lines: Iterable[Line]) -> dict[str, list[Example]]:
         found[head] += [(label in tiers, features, HALVES) for label, features in halves]
     found["stop"] = [(x.label == "opt_out", plain[x], counts[x]) for x in stop]
     found["stop"] += [(True, plain[x], counts[x]) for x in scope]
-    found["stop"] += [(False, plain[x], UNASKED * counts[x]) for x in rsvp + risk + checkin]
-    found["stop"] += [(False, weights.features(said), UNASKED) for said in ordinary]
+    found["stop"] += [(False, plain[x], counts[x]) for x in rsvp + checkin]
+    found["stop"] += [(False, plain[x], UNASKED * counts[x]) for x in risk]
+    found["stop"] += [(False, weights.features(said), 1.0) for said in ordinary]
     found["checkin"] = [
         (str(value) == x.label, around, 1.0) for x in checkin for value, around in candidates(normalise(x.text))
     ]

@@ -23,7 +23,7 @@ FLOORS = {
     "rsvp accuracy": 0.94,
     "check-in accuracy": 0.97,
     "all kept whole": 0.97,
-    "part kept a part": 0.92,
+    "part kept a part": 0.93,
 }
 
 
@@ -42,6 +42,20 @@ def test_ordinary_life_is_rarely_taken_for_a_crisis(tier: Risk) -> None:
 @pytest.fixture(scope="module")
 def held() -> dict[str, Read]:
     return {kind: read(kind, held=True) for kind in (*KINDS, SCOPE)}
+
+
+FALSE_STOPS = {"heard": 0.005, "heard or perhaps": 0.03}
+"""As FALSE_ALARMS, of ordinary messages, answers to invites and check-ins, for a request to stop and for what may be
+one: the first ends everything, the second rests it until a person has looked."""
+
+
+def test_ordinary_life_and_answers_are_rarely_taken_for_a_stop(held: dict[str, Read]) -> None:
+    read_as = [screen(line, question=Question.NONE) for number in HELD for line in everyday(number)]
+    read_as += [labels for kind in ("rsvp", "checkin") for _, labels in held[kind]]
+    stops = [labels.intent is Intent.OPT_OUT for labels in read_as]
+    perhaps = [labels.weak_opt_out or stop for labels, stop in zip(read_as, stops, strict=True)]
+    assert sum(stops) / len(stops) <= FALSE_STOPS["heard"]
+    assert sum(perhaps) / len(perhaps) <= FALSE_STOPS["heard or perhaps"]
 
 
 @pytest.mark.parametrize("kind", [*KINDS, SCOPE])

@@ -46,6 +46,15 @@ def test_a_worry_is_seen_beside_a_request_to_stop() -> None:
         ("Wipe it. The number, the name, the answers, the lot.", Scope.DELETE),
         ("she passed away, please stop", Scope.WRONG_PERSON),
         ("delete my data", Scope.DELETE),
+        ("give it a rest", Scope.ALL),
+        ("leave it out now will ye", Scope.ALL),
+        ("can u take Luis off he passed sunday", Scope.ALL),
+        ("I never open them, so save yourselves the trouble", Scope.ALL),
+        ("that's the last one I want to get", Scope.ALL),
+        ("no joroben más", Scope.ALL),
+        ("Please put me on hold, we've the builders in", Scope.PAUSE),
+        ("ponedme en espera", Scope.PAUSE),
+        ("ease off a bit", Scope.LESS),
     ],
 )
 def test_requests_to_stop(text: str, scope: Scope) -> None:
@@ -150,9 +159,41 @@ def test_an_idiom_elsewhere_hides_no_farewell_beside_a_request_to_stop() -> None
     )
 
 
-@pytest.mark.parametrize("text", ["I hit stop by accident", "my daughter typed unsubscribe on my phone, ignore that"])
-def test_a_stop_by_mistake_stops_nothing(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I hit stop by accident",
+        "my daughter typed unsubscribe on my phone, ignore that",
+        "Can you send more of the stories? One a week's not enough",
+        "Stop! In the name of love, I was Diana Ross at the talent night",
+        "mensaje equivocado, era para mi jefe",
+        "who's this? Is that Lorraine from the Monday group?",
+        "Who is this? Sorry, new phone, lost all my contacts",
+        "stop!! that is hilarious",
+        "I'd rather not",
+        "yes!",
+    ],
+)
+def test_a_stop_by_mistake_and_an_answer_stop_nothing(text: str) -> None:
     assert understand(text).intent is not Intent.OPT_OUT
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        (
+            "text me again and ill block you, its happening at 10 and nobodys talking me out",
+            "will not be talked out of it",
+        ),
+        ("Ya no me escriban, nadie va a convencerme", "will not be talked out of it"),
+        ("cancel the emails, cancel the texts, cancel me while you're at it", "would be stopped, too"),
+        ("borren todo y apáguenme a mí también", "would be stopped, too"),
+    ],
+)
+def test_what_is_said_of_oneself_beside_a_request_is_no_mere_stop(text: str, rule: str) -> None:
+    labels = understand(text)
+    assert rule in labels.reasons
+    assert labels.risk is not Risk.NONE
 
 
 def test_quitting_life_is_no_request_to_stop_and_rests_what_is_scheduled() -> None:

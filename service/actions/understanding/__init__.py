@@ -26,8 +26,14 @@ from service.actions.understanding.lexicon import lexicon, use_rules
 from service.actions.understanding.normalise import Text, normalise
 from service.actions.understanding.risk import in_doubt, judge
 from service.actions.understanding.second_opinion import ask, use_model
-from service.actions.understanding.stop import STOP_WEIGHED, Request, read_request
-from service.actions.understanding.weights import STOP_AT_RISK, STOP_AT_WORRY, STOP_UNSEEN, scores
+from service.actions.understanding.stop import PERHAPS_WEIGHED, STOP_WEIGHED, Request, read_request
+from service.actions.understanding.weights import (
+    STOP_AGAINST_ANSWER,
+    STOP_AT_RISK,
+    STOP_AT_WORRY,
+    STOP_UNSEEN,
+    scores,
+)
 
 __all__ = [
     "STOP_WEIGHED",
@@ -46,6 +52,8 @@ __all__ = [
     "use_rules",
 ]
 
+FEW = 6
+"""So many words may be an answer to what we asked and nothing else."""
 _MINOR_OF_RISK = {Minor.SELF: Risk.NONE, Minor.CHILD_AT_RISK: Risk.CONCERN}
 
 
@@ -73,6 +81,8 @@ def understand(
         )
     risk, reasons = judge(ready, context, question is Question.SAFETY, telling)
     request = read_request(ready, risky=risk is not Risk.NONE)
+    if _only_answers(ready, request, question):
+        request = Request(weak=request.intent is Intent.OPT_OUT, reasons=request.reasons)
     alone = request.reasons == (STOP_WEIGHED,)
     if risk is not Risk.NONE and alone and scores(ready.words, "stop")[0] < _least_at_risk(risk, reasons):
         request = Request(weak=True, reasons=request.reasons)  # sorrow is not taken for a stop on weight alone
@@ -112,6 +122,18 @@ def understand(
             reasons=[*reasons, template],
         )
     return _answers(ready, replace(labels, me_too=me_too), question)
+
+
+def _only_answers(ready: Text, request: Request, question: Question | None) -> bool:
+    """Whether no rule but only weights hear a stop, or a hint of one, in a few words that answer what we asked: "I'd
+    rather not, thanks". A stop is a hint then, so that a person looks; a hint is none."""
+    weighed = request.reasons in ((STOP_WEIGHED,), (PERHAPS_WEIGHED,))
+    few = sum(word not in ",.?" for word in ready.words.split()) <= FEW
+    if not weighed or not few or scores(ready.words, "stop")[0] >= STOP_AGAINST_ANSWER:
+        return False
+    if question is Question.CHECKIN:
+        return read_checkin(ready)[0] is not None
+    return question is Question.INVITE and read_rsvp(ready)[0] is not Rsvp.UNCLEAR
 
 
 def _least_at_risk(risk: Risk, reasons: list[str]) -> float:

@@ -7,7 +7,7 @@ these through Lent". Which part only rules can name; else it is a pause, and a p
 from service.actions.understanding import weights
 from service.actions.understanding.labels import Scope
 
-PART, PART_AGAINST_RULE = 2.0, 3.0
+PART, PART_AGAINST_RULE = 1.5, 2.5
 """Scores from which a stop is one in part or for a while; the second where a rule heard a stop of everything."""
 LESS = 0.0
 """The score from which what is not all is a wish for fewer messages."""

@@ -18,6 +18,8 @@ from service.actions.understanding.spelling import slips
 
 STOP_WEIGHED = "weight of words: stop"
 """The reason of a stop that no rule heard."""
+PERHAPS_WEIGHED = "weight of words: perhaps a stop"
+"""The reason of a hint of a stop that no rule heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def read_request(text: Text, *, risky: bool = False) -> Request:
             return Request(weak=True, reasons=(leaves.rule.name,))  # one circle, or all? A person asks
     said = {part.strip(" ,") for part in re.split("[.?]", words)}
     plain = bool(said.intersection(book.spelling["plain_stops"]))
-    if hits and not plain and _doubted(words, hits, bool(alone & said), _CLAUSE if risky else _SENTENCE):
+    if hits and not plain and _doubted(words, hits[0], bool(alone & said), _CLAUSE if risky else _SENTENCE):
         return Request(weak=True, reasons=tuple(dict.fromkeys(f"{hit.rule.name} (in doubt)" for hit in hits)))
     if hits:
         first = hits[0]
@@ -69,16 +71,14 @@ def read_request(text: Text, *, risky: bool = False) -> Request:
 _SENTENCE, _CLAUSE = (" . ", " ? "), (" . ", " ? ", " , ")
 
 
-def _doubted(words: str, hits: Sequence[Hit], alone: bool, ends: Sequence[str]) -> bool:
-    """Whether weights believe none of the rules: the parts of the text that they fit in ("Who is this? Don't text me
-    again" has two), or all of it where no part is sure either. END or ENOUGH, said `alone`, may begin another sentence,
+def _doubted(words: str, hit: Hit, alone: bool, ends: Sequence[str]) -> bool:
+    """Whether weights do not believe a rule, where all the words would be no stop without it: the part of the text that
+    it fits in, or all of it where the part is not sure either. END or ENOUGH, said `alone`, may begin another sentence,
     so all is weighed then: "End. That is what I want my story to say"."""
     whole = weights.scores(words, "stop")[0]
-    if alone:
+    if alone or whole >= weights.STOP:
         return whole < weights.DOUBTED_STOP
-    if whole >= weights.STOP:
-        return False  # the words would be a stop without any rule
-    part = max(weights.scores(said, "stop")[0] for said in {_part(words, hit, ends) for hit in hits})
+    part = weights.scores(_part(words, hit, ends), "stop")[0]
     return part < (weights.DOUBTED_STOP if whole >= weights.DOUBTED_WHOLE else weights.SURE_STOP)
 
 
@@ -103,7 +103,7 @@ def _by_weight(words: str, asks: Hit | None, kept: list[Hit]) -> Request:
     if weight >= (weights.STOP_AGAINST_DOUBT if unsure else weights.STOP):
         return Request(Intent.OPT_OUT, scope.weighed(words), reasons=(STOP_WEIGHED,))
     if cues or weight >= weights.WEAK_STOP:
-        return Request(weak=True, reasons=(cues[0].name if cues else "weight of words: perhaps a stop",))
+        return Request(weak=True, reasons=(cues[0].name if cues else PERHAPS_WEIGHED,))
     return Request()
 
 

@@ -19,14 +19,14 @@ from zlib import crc32
 from service.actions.understanding.concepts import concepts_of
 from service.actions.understanding.lexicon import HERE
 
-NOTICED = -1.0
+NOTICED = -1.2
 """The score (log odds) from which a text is a concern. Low, since a missed crisis costs more than a look; not so low
 that ordinary life is one."""
 IMMINENT = -3.2
 """The score from which a concern that a rule names is an emergency."""
 RAISED = 0.5
 """As IMMINENT, where what stands around has lowered the rule: a jest, a negation, the past."""
-ALONE, SURELY = (-1.2, -2.4), (-4.0, -1.0)
+ALONE, SURELY = (-1.2, -2.7), (-4.0, -1.3)
 """The scores, noticed and imminent, from which words that no rule knows are an emergency: either both of one pair, or
 both of the other."""
 TOLD, TOLD_ALONE = 0.5, (1.2, -1.2)
@@ -34,14 +34,14 @@ TOLD, TOLD_ALONE = 0.5, (1.2, -1.2)
 of it before anybody else does. Rules count there as everywhere."""
 SOFT = -2.5
 """The score, noticed, under which a soft rule, or cues of worry, are not believed: "no hope of getting tickets"."""
-LOWERED = -2.6
+LOWERED = -3.0
 """The score, imminent, under which an emergency that a rule names, and no firm one, is a concern."""
 DOUBT, DOUBT_ALONE = -3.0, -5.2
 """As NOTICED, for a text that also asks us to stop, by a rule or by the weight of its words alone: nobody would
 otherwise read it soon."""
-STOP, WEAK_STOP = 0.95, 0.2
+STOP, WEAK_STOP = 0.5, 0.0
 """Scores from which a text asks us to stop, and from which it may."""
-STOP_UNSEEN = 1.15
+STOP_UNSEEN = 0.7
 """As STOP, for a text that nobody would otherwise look at soon, so that a mistake would stand."""
 STOP_AGAINST_DOUBT = 3.0
 """As STOP, for a text that says it is not sure: "not sure I want these"."""
@@ -49,10 +49,12 @@ STOP_AGAINST_WISH = 1.5
 """As STOP, for one in which a rule hears a wish to come back, or for help: "sign me up? Undo that, please"."""
 STOP_AGAINST_KEEPING = 3.0
 """As STOP, for one in which a rule hears that somebody wants them, or says them in another sense: "don't stop"."""
-STOP_AT_WORRY, STOP_AT_RISK = 1.2, 3.0
+STOP_AGAINST_ANSWER = 2.5
+"""As STOP, for a few words that answer what we asked last: "I'd rather not, thanks" to an invite."""
+STOP_AT_WORRY, STOP_AT_RISK = 0.8, 2.0
 """As STOP, for a text of which no more than its words' weight says that it is a worry, and for any other of risk:
 sorrow is not lightly taken for a stop."""
-DOUBTED_STOP, DOUBTED_WHOLE, SURE_STOP = -0.7, -0.05, 2.0
+DOUBTED_STOP, DOUBTED_WHOLE, SURE_STOP = -0.5, 0.3, 2.0
 """The score of its sentence under which even a rule is not believed without a person; SURE_STOP where all that is said
 scores under DOUBTED_WHOLE: "I quit. Not the group, living". What it would have stopped is paused."""
 
