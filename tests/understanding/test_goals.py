@@ -15,15 +15,15 @@ from tests.understanding.everyday import HELD, everyday
 from tests.understanding.report import Read, crises_taken_for_stops, read, scores
 
 FLOORS = {
-    "imminent recall": 0.97,
+    "imminent recall": 0.98,
     "noticed recall": 0.98,
-    "noticed precision": 0.93,
+    "noticed precision": 0.94,
     "opt-out recall": 0.95,
     "opt-out precision": 0.97,
-    "rsvp accuracy": 0.94,
+    "rsvp accuracy": 0.95,
     "check-in accuracy": 0.97,
     "all kept whole": 0.97,
-    "part kept a part": 0.93,
+    "part kept a part": 0.92,
 }
 
 

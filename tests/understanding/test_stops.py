@@ -159,6 +159,13 @@ def test_an_idiom_elsewhere_hides_no_farewell_beside_a_request_to_stop() -> None
     )
 
 
+def test_half_a_clause_beside_a_request_is_weighed_by_itself() -> None:
+    labels = understand("stop, the dog likes you but I'd rather rot")
+    assert (labels.intent, labels.risk) == (Intent.OPT_OUT, Risk.CONCERN)
+    labels = understand("stop, the dog likes you but I'd rather walk")
+    assert (labels.intent, labels.risk) == (Intent.OPT_OUT, Risk.NONE)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -101,12 +101,20 @@ def _weigh_words(
     return risk, reasons
 
 
+_SENTENCES = re.compile(r"[.?]")
+_CLAUSES = re.compile(r"[.?,]| (?:and|but|so|because|y|pero|porque) ")
+
+
 def in_doubt(text: Text, *, alone: bool) -> bool:
     """Whether a text that asks us to stop may be more than that: a farewell can read like an opt-out. `alone` says that
-    no rule heard the stop, only the weight of the words."""
-    least = weights.DOUBT_ALONE if alone else weights.DOUBT
-    # Idioms are not taken out: what is one elsewhere may be a farewell here.
-    return weights.scores(text.words, "noticed")[0] >= least
+    no rule heard the stop, only the weight of the words.
+
+    Each part of it is weighed by itself, too, since words of stopping speak against a worry: "unsub. y'all are sweet
+    but I'd rather be forgotten". Idioms are not taken out: what is one elsewhere may be a farewell here.
+    """
+    least, ends = (weights.DOUBT_ALONE, _SENTENCES) if alone else (weights.DOUBT, _CLAUSES)
+    parts = [text.words, *(f" {part.strip()} " for part in ends.split(text.words))]
+    return any(weights.scores(part, "noticed")[0] >= least for part in parts)
 
 
 def is_negated(before: str) -> bool:

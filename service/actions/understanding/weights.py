@@ -36,12 +36,12 @@ SOFT = -2.5
 """The score, noticed, under which a soft rule, or cues of worry, are not believed: "no hope of getting tickets"."""
 LOWERED = -3.0
 """The score, imminent, under which an emergency that a rule names, and no firm one, is a concern."""
-DOUBT, DOUBT_ALONE = -3.0, -5.2
-"""As NOTICED, for a text that also asks us to stop, by a rule or by the weight of its words alone: nobody would
-otherwise read it soon."""
-STOP, WEAK_STOP = 0.5, 0.0
+DOUBT, DOUBT_ALONE = -3.2, -4.3
+"""As NOTICED, for what is most like a worry in a text that also asks us to stop, by a rule or by the weight of its
+words alone: nobody would otherwise read it soon."""
+STOP, WEAK_STOP = 0.4, 0.0
 """Scores from which a text asks us to stop, and from which it may."""
-STOP_UNSEEN = 0.7
+STOP_UNSEEN = 0.6
 """As STOP, for a text that nobody would otherwise look at soon, so that a mistake would stand."""
 STOP_AGAINST_DOUBT = 3.0
 """As STOP, for a text that says it is not sure: "not sure I want these"."""
@@ -54,7 +54,7 @@ STOP_AGAINST_ANSWER = 2.5
 STOP_AT_WORRY, STOP_AT_RISK = 0.8, 2.0
 """As STOP, for a text of which no more than its words' weight says that it is a worry, and for any other of risk:
 sorrow is not lightly taken for a stop."""
-DOUBTED_STOP, DOUBTED_WHOLE, SURE_STOP = -0.5, 0.3, 2.0
+DOUBTED_STOP, DOUBTED_WHOLE, SURE_STOP = -0.5, 0.15, 2.0
 """The score of its sentence under which even a rule is not believed without a person; SURE_STOP where all that is said
 scores under DOUBTED_WHOLE: "I quit. Not the group, living". What it would have stopped is paused."""
 
