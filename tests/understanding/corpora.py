@@ -15,7 +15,7 @@ SCOPE = "scope"
 """A kind of its own: only requests to stop, by how much they ask to end."""
 IN_PART = ("pause", "less", "sms", "email", "stories", "checkins", "sessions", "tools")
 """The labels of that kind that leave something to go on, or to come back to."""
-HALF_HELD, WHOLLY_HELD = (7,), tuple(range(150, 159))
+HALF_HELD, WHOLLY_HELD = (7,), (*range(150, 159), 164, 165, 166)
 _EARLIER = "11 17 30 37 43 47 53 58 62 63 64 65 75 76 80 84 85 86 87 88 91 94 95 100 101 102 103 116 117 120 121"
 AS_TESTERS = frozenset((*map(int, _EARLIER.split()), 127, *range(133, 150), *range(159, 164)))
 """Rounds that were written to try us out, by testers or as testers might, and may be learnt from."""
