@@ -37,7 +37,8 @@ def scores() -> list[int]:
         ("No, sorry, my sister is visiting on Friday", Rsvp.NO, True),
         ("maybe", Rsvp.MAYBE, False),
         ("I'd rather not", Rsvp.NO, False),
-        ("I'd rather not, thanks", Rsvp.NO, True),  # may mean us: what is scheduled rests until a person has looked
+        ("I'd rather not, thanks", Rsvp.NO, True),
+        ("Nah I'm out", Rsvp.NO, True),  # may mean us, so a person looks
         ("what time is it at?", None, True),
         ("who is this", None, True),
     ],

@@ -74,6 +74,7 @@ def test_stop_with_risk_is_one_confirmation_with_the_line_and_the_page_says_we_c
     assert "988" in talk.last.body or "988" in [o for o in talk.left if o.to == ANA][-1].body
     [flag] = flags()
     assert (flag.tier, flag.cannot_text) == (RiskTier.IMMINENT, True)
+    assert flag.answered_at == NOON  # the confirmation is the automatic answer, too
     assert talk.pages() == ["page_staff_cannot_text"]
     assert stopped(SMS, ANA)
     assert waits(ana)
@@ -85,6 +86,7 @@ def test_a_minor_who_stops_gets_one_confirmation_with_the_youth_line(talk: Talk)
     add_member("Ana", ANA)
     assert talk.text(ANA, "I'm 15\nSTOP") == ["stopped_with_line"]
     assert crisis.lines("US", "en").youth_line in [o for o in talk.left if o.to == ANA][-1].body
+    assert [flag.answered_at for flag in flags()] == [NOON]
 
 
 def test_part_of_it_with_risk_is_honoured_and_the_risk_is_answered(talk: Talk) -> None:

@@ -19,10 +19,11 @@ ANA, BEN = "+12025550123", "+12025550145"
 _numbers = itertools.count(1)
 
 
-def text(phone: str, words: str, media: tuple[str, ...] = ()) -> None:
-    """A text arrives, as the provider's webhook stores it, and everything that follows happens."""
+def text(phone: str, words: str, media: tuple[str, ...] = (), **more: str) -> None:
+    """A text arrives, as the provider's webhook stores it (with `more` form fields), and everything that follows
+    happens."""
     sid = f"SM{next(_numbers):032d}"
-    form = {"MessageSid": sid, "From": phone, "To": "+12025550100", "Body": words, "NumMedia": str(len(media))}
+    form = {"MessageSid": sid, "From": phone, "To": "+12025550100", "Body": words, "NumMedia": str(len(media))} | more
     for at, kind in enumerate(media):
         form |= {f"MediaUrl{at}": f"https://api.example.org/media/ME{at}", f"MediaContentType{at}": kind}
     store.keep([store.Incoming("twilio", store.TEXT, sid, json.dumps({"form": form}))])

@@ -156,9 +156,21 @@ def test_the_page_says_that_we_cannot_text_them(safia: FlaskClient) -> None:
     ana = add_member("Ana", ANA)
     desk.text(ANA, f"STOP. {CRISIS}")
     assert desk.flag().cannot_text
-    assert "We can NOT text this member" in safia.get(f"/console/inbox/{desk.conversation_of(ana).id}").text
+    shown = safia.get(f"/console/inbox/{desk.conversation_of(ana).id}").text
+    assert "We can NOT text this member" in shown
+    assert "One automatic answer with the crisis line was written" in shown  # the confirmation of the stop carries it
+    assert "none was sent" not in shown
     assert "We can NOT text them" in safia.get("/console/inbox/flags").text
     assert "We can NOT text this member" in safia.get(page_link()).text
+
+
+def test_where_the_provider_silenced_us_the_page_says_that_no_line_reached_them(safia: FlaskClient) -> None:
+    ana = add_member("Ana", ANA)
+    desk.text(ANA, f"STOP. {CRISIS}", OptOutType="STOP")
+    shown = safia.get(f"/console/inbox/{desk.conversation_of(ana).id}").text
+    assert "No automatic answer with the crisis line reached them" in shown
+    assert "none was sent" in shown
+    assert "no crisis line has reached them by text" in safia.get(page_link()).text
 
 
 def test_the_page_behind_the_link_shows_no_word_and_a_get_takes_nothing(safia: FlaskClient, app: Flask) -> None:

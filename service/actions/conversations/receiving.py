@@ -44,6 +44,7 @@ from service.models.conversations import (
     Conversation,
     ConversationState,
     Direction,
+    Flag,
     Message,
     RiskTier,
     WebhookEvent,
@@ -51,6 +52,8 @@ from service.models.conversations import (
 from service.models.inbox import Attachment
 from service.models.members import ChannelName, Member
 
+HINTS = frozenset([understanding.STOP_WEIGHED, understanding.PERHAPS_WEIGHED])
+"""What says that only the weight of words hints at a stop: "I'd rather not, thanks" answers an open invite, then."""
 PERSON_FIRST = timedelta(hours=48)
 """For so long after a person wrote, everything but STOP goes to that person (rule of conversation 1)."""
 
@@ -90,12 +93,14 @@ def _act(session: Session, incoming: Incoming) -> None:
     """Risk, stop, then what the words ask for; each step decides whether the next still applies."""
     incoming = _as_asked(session, incoming)
     read, message = incoming.read, incoming.message
-    risky = _flag_risk(session, incoming)
+    flag = _flag_risk(session, incoming)
+    risky = flag is not None
     if _stops(incoming) and incoming.arrived.held == Hold.UNPROVEN:
         stopping.rest_unproven(session, incoming)
         return
     if _stops(incoming):
-        stopping.stop(session, incoming, with_line=risky)
+        if stopping.stop(session, incoming, with_line=risky) and flag:
+            flag.answered_at = clock.now()
         return
     if message.automatic or read.tapback:
         return  # no automatic answer to an automatic system; a reaction is seen in the conversation and is no answer
@@ -104,12 +109,12 @@ def _act(session: Session, incoming: Incoming) -> None:
     about_phone = phone_answers.hear(session, incoming)
     if not risky and (tools_asking.stops_series(session, incoming) or story_talk.withdraws(session, incoming)):
         return
-    unsure = read.weak_opt_out and read.keyword is None and incoming.arrived.held is None
-    # LEAVE KITCHEN is no stop, nor is "none of these" an answer to FIND that means one.
-    unsure = unsure and not circle_talk.leaving(session, incoming) and not find_talk.expects(session, incoming)
-    unsure = unsure and not hearing.expected(incoming)
-    if unsure and incoming.member is not None:
-        stopping.pause_quietly(session, incoming, incoming.member)
+    if _may_stop(session, incoming):
+        message.labels = message.labels | {"may_stop": True}
+        to_person(incoming)
+        answers = not HINTS.isdisjoint(read.reasons) and solving.answers_invite(incoming)
+        if incoming.member is not None and not answers:
+            stopping.pause_quietly(session, incoming, incoming.member)
     if risky or _person_first(session, incoming):
         if not vent_talk.keep_quietly(session, incoming):
             writing.keep_quietly(session, incoming)
@@ -120,6 +125,17 @@ def _act(session: Session, incoming: Incoming) -> None:
         phone_answers.reply(session, incoming, about_phone)
         return
     answering.respond(session, incoming)
+
+
+def _may_stop(session: Session, incoming: Incoming) -> bool:
+    """Whether the words may be meant as a stop. LEAVE KITCHEN is none, nor is "none of these" an answer to FIND that
+    means one."""
+    read = incoming.read
+    if not read.weak_opt_out or read.keyword is not None or incoming.arrived.held is not None:
+        return False
+    if circle_talk.leaving(session, incoming) or find_talk.expects(session, incoming):
+        return False
+    return not hearing.expected(incoming)
 
 
 def _as_asked(session: Session, incoming: Incoming) -> Incoming:
@@ -137,22 +153,22 @@ def _as_asked(session: Session, incoming: Incoming) -> Incoming:
     return replace(incoming, read=read)
 
 
-def _flag_risk(session: Session, incoming: Incoming) -> bool:
-    """Flag risk, a minor, or a child at risk: one flag and one automatic answer for one message. Whether it did."""
+def _flag_risk(session: Session, incoming: Incoming) -> Flag | None:
+    """Flag risk, a minor, or a child at risk: one flag and one automatic answer for one message."""
     read = incoming.read
     if read.minor is None and read.risk == Risk.NONE:
-        return False
+        return None
     ends_all = _stops(incoming) and stopping.wholly(incoming)
     # The answer to a minor, and the one confirmation of a stop, carry the line themselves: two would be one too many.
     answered = ends_all or read.minor == Minor.SELF or incoming.message.automatic or not incoming.arrived.trusted
-    raise_flag(
+    flag = raise_flag(
         session, incoming.conversation, incoming.member, incoming.message,
         RiskTier.CONCERN if read.risk == Risk.NONE else RiskTier(read.risk), read.reasons,
         label=LABELS[read.minor], may_answer=not answered, blocked=ends_all,
     )  # fmt: skip
-    if read.minor == Minor.SELF:
-        stopping.tell_minor(session, incoming, silent=ends_all)
-    return True
+    if read.minor == Minor.SELF and stopping.tell_minor(session, incoming, silent=ends_all):
+        flag.answered_at = clock.now()
+    return flag
 
 
 LABELS: dict[Minor | None, str] = {None: "risk", Minor.SELF: "minor", Minor.CHILD_AT_RISK: "child_at_risk"}

@@ -65,20 +65,21 @@ def answer(
     extra: Mapping[str, Any] | None = None,
     *,
     purpose: Purpose = Purpose.ANSWER,
-) -> None:
-    """Send one of our own texts back on the channel that was written on; silent where the provider has answered."""
+) -> bool:
+    """Send one of our own texts back on the channel that was written on; silent where the provider has answered.
+    Whether it was said."""
     if incoming.arrived.provider_answered or incoming.message.automatic or incoming.arrived.held:
-        return
+        return False
     may_go_round = purpose != Purpose.SAFETY and template not in loops.ALWAYS
     if may_go_round and loops.going_round(incoming.lately, incoming.message, template):
         incoming.message.labels = incoming.message.labels | {"loop": True}
         to_person(incoming)
-        return
+        return False
     member = incoming.member
     if member is not None:
         said = outbox.say(session, member, template, incoming.arrived.channel, purpose, extra, answers=incoming.message)
         incoming.lately.add(said)
-        return
+        return True
     country = contacts.country_of(incoming.arrived.sender) if incoming.arrived.channel == ChannelName.SMS else ""
     language = incoming.read.language
     if any(m.discreet for m in incoming.members):
@@ -89,6 +90,7 @@ def answer(
         purpose=purpose, context=extra, conversation=incoming.conversation,
     )  # fmt: skip
     incoming.lately.add(said)
+    return True
 
 
 def did(incoming: Incoming, what: str) -> None:

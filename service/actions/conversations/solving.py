@@ -19,6 +19,8 @@ from service.models.campaigns import Asks, Delivery
 from service.models.conversations import CheckIn
 from service.models.members import Member, MemberState
 
+RSVPS = (Rsvp.YES, Rsvp.NO, Rsvp.MAYBE)
+
 
 def solve(session: Session, incoming: Incoming) -> str | None:
     """Take the message as an answer to whatever is open; what it did, or None. It may answer two of different kinds."""
@@ -32,6 +34,11 @@ def solve(session: Session, incoming: Incoming) -> str | None:
     if _only_me_too(incoming):
         return _me_too(session, incoming, member, incoming.asked[0])
     return _all_that_it_answers(session, incoming, member, open_)
+
+
+def answers_invite(incoming: Incoming) -> bool:
+    """Whether the words answer an invite that is open."""
+    return any(asked.asks == Asks.YES_NO for asked in incoming.asked) and incoming.read.rsvp in RSVPS
 
 
 def _only_me_too(incoming: Incoming) -> bool:
@@ -48,7 +55,7 @@ def _all_that_it_answers(
     # A number is an answer to a check-in or to nothing: no menu of ours has numbers (rule of conversation 9).
     if Asks.YES_NO in open_ and not incoming.arrived.words.strip(" .!").isdigit():
         rsvp = _read_as(incoming, understanding.Question.INVITE).rsvp
-        if rsvp in (Rsvp.YES, Rsvp.NO, Rsvp.MAYBE):
+        if rsvp in RSVPS:
             done.append(_rsvp(session, incoming, member, open_[Asks.YES_NO], g.Rsvp(rsvp)))
     if Asks.ME_TOO in open_ and hearing.says_so(incoming):
         done.append(_me_too(session, incoming, member, open_[Asks.ME_TOO]))

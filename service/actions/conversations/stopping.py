@@ -23,8 +23,9 @@ ONCE_A_WEEK = 1
 """Messages a week at most, for whoever asks for less."""
 
 
-def stop(session: Session, incoming: Incoming, *, with_line: bool = False) -> None:
+def stop(session: Session, incoming: Incoming, *, with_line: bool = False) -> bool:
     """End what this asks to end. `with_line`: there was risk in it, so the one confirmation carries the local line.
+    Whether one was sent that does.
 
     Silence about the scope means everything, and so does what we cannot tell apart (47 CFR 64.1200(a)(10)).
     """
@@ -33,15 +34,16 @@ def stop(session: Session, incoming: Incoming, *, with_line: bool = False) -> No
     if not wholly(incoming):
         _stop_part(session, incoming, silent=with_line)
         to_person(incoming)
-        return
+        return False
     again = consent.suppressed(session, arrived.channel, arrived.sender)
     for member in incoming.members:
         consent.stop(session, member, source=f"{arrived.channel}: in their words", evidence=incoming.evidence)
     consent.suppress(session, arrived.channel, arrived.sender, "opt_out", arrived.channel)
-    _confirm(session, incoming, again=again, with_line=with_line)
+    line_said = _confirm(session, incoming, again=again, with_line=with_line)
     bare_stop = read.keyword == "STOP" and arrived.bare and read.scope in (None, Scope.ALL)
     if not bare_stop or with_line:
         to_person(incoming)  # there are words besides the request, and a person reads every word
+    return line_said
 
 
 def wholly(incoming: Incoming) -> bool:
@@ -50,17 +52,18 @@ def wholly(incoming: Incoming) -> bool:
     return not in_part or incoming.arrived.provider_answered == "STOP"
 
 
-def _confirm(session: Session, incoming: Incoming, *, again: bool, with_line: bool) -> None:
-    """The one confirmation; whoever has stopped already and says so again has had it (47 CFR 64.1200(a)(12))."""
+def _confirm(session: Session, incoming: Incoming, *, again: bool, with_line: bool) -> bool:
+    """The one confirmation; whoever has stopped already and says so again has had it (47 CFR 64.1200(a)(12)). Whether
+    one with the line was sent."""
     everything: dict[str, Any] = {"everything": any(len(m.addresses) > 1 for m in incoming.members)}
     if with_line:
-        if not (again and said_lately(incoming, "stopped_with_line")):
-            answer(session, incoming, "stopped_with_line", everything | _youth_line(incoming))
-        return
-    if again and said_lately(incoming, *CONFIRMATIONS):
-        return
-    template = SPECIAL_STOPS.get(incoming.read.scope or Scope.ALL, "stopped")
-    answer(session, incoming, template, everything if template == "stopped" else None)
+        if again and said_lately(incoming, "stopped_with_line"):
+            return False
+        return answer(session, incoming, "stopped_with_line", everything | _youth_line(incoming))
+    if not (again and said_lately(incoming, *CONFIRMATIONS)):
+        template = SPECIAL_STOPS.get(incoming.read.scope or Scope.ALL, "stopped")
+        answer(session, incoming, template, everything if template == "stopped" else None)
+    return False
 
 
 def _youth_line(incoming: Incoming) -> dict[str, Any]:
@@ -157,16 +160,17 @@ def rest_unproven(session: Session, incoming: Incoming) -> None:
     to_person(incoming)
 
 
-def tell_minor(session: Session, incoming: Incoming, *, silent: bool) -> None:
+def tell_minor(session: Session, incoming: Incoming, *, silent: bool) -> bool:
     """Somebody says that they are under 18: kindly, with the youth line, and once a day. `silent`: the confirmation
-    of a stop says it.
+    of a stop says it. Whether it was said here.
     """
     if not incoming.arrived.trusted:
-        return
+        return False
     if incoming.arrived.channel == ChannelName.SMS:
         joining_by_text.decline_join(session, incoming.arrived.sender)
-    if not silent and not said_lately(incoming, "not_adult"):
-        answer(session, incoming, "not_adult", purpose=Purpose.SAFETY)
+    if silent or said_lately(incoming, "not_adult"):
+        return False
+    return answer(session, incoming, "not_adult", purpose=Purpose.SAFETY)
 
 
 def _until(member: Member) -> datetime:

@@ -36,6 +36,7 @@ from service.actions.understanding.weights import (
 )
 
 __all__ = [
+    "PERHAPS_WEIGHED",
     "STOP_WEIGHED",
     "Confirm",
     "Intent",

@@ -76,6 +76,8 @@ def chips(labels: dict[str, Any]) -> list[Chip]:
         found.append(Chip(f"risk: {risk}", "risk" if risk == "imminent" else "warn"))
     if minor := labels.get("minor"):
         found.append(Chip("under 18" if minor == "self" else "a child may be at risk", "warn"))
+    if labels.get("may_stop") or (labels.get("weak_opt_out") and not labels.get("did")):
+        found.append(Chip("may want to stop", "wait"))
     found += _done(str(labels["did"])) if labels.get("did") else _read(labels)
     if labels.get("automatic"):
         found.append(Chip("automatic message"))
@@ -112,8 +114,6 @@ def _read(labels: dict[str, Any]) -> list[Chip]:
     found = []
     if labels.get("intent") == "opt_out":
         found.append(Chip(_SCOPES.get(str(labels.get("scope")), "opt-out"), "wait"))
-    elif labels.get("weak_opt_out"):
-        found.append(Chip("may want to stop", "wait"))
     if labels.get("keyword") in _KEYWORDS_SHOWN and labels.get("intent") != "opt_out":
         found.append(Chip(str(labels["keyword"])))
     if labels.get("me_too"):
