@@ -158,7 +158,7 @@ def test_the_page_says_that_we_cannot_text_them(safia: FlaskClient) -> None:
     assert desk.flag().cannot_text
     shown = safia.get(f"/console/inbox/{desk.conversation_of(ana).id}").text
     assert "We can NOT text this member" in shown
-    assert "One automatic answer with the crisis line was written" in shown  # the confirmation of the stop carries it
+    assert "One automatic answer with the crisis line was sent" in shown  # the confirmation of the stop carries it
     assert "none was sent" not in shown
     assert "We can NOT text them" in safia.get("/console/inbox/flags").text
     assert "We can NOT text this member" in safia.get(page_link()).text
