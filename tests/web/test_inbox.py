@@ -18,6 +18,7 @@ from service.models.conversations import Conversation, ConversationState, Messag
 from service.models.inbox import Attachment
 from service.models.members import ChannelName, Member
 from service.models.staff import AuditEntry, CannedReply
+from service.web.console.inbox_words import chips
 from tests.flows.world import add_circle, add_member
 from tests.web import desk
 from tests.web.conftest import Enter
@@ -43,6 +44,14 @@ def test_words_wait_in_needs_reply_and_open_with_what_was_understood(console: Fl
     assert "automatic answer" in opened.text  # what the machine said is visibly the machine's
     assert "Their time now" in opened.text
     assert opened.headers["Cache-Control"] == "no-store"
+
+
+def test_what_may_be_a_stop_says_what_rests(console: FlaskClient) -> None:
+    ana = add_member("Ana", ANA)
+    desk.text(ANA, "not sure I want these anymore")
+    opened = console.get(f"/console/inbox/{desk.conversation_of(ana).id}")
+    assert "may want to stop: rests for two weeks, please decide" in opened.text
+    assert [chip.text for chip in chips({"may_stop": "said", "did": "rsvp no"})] == ["may want to stop", "RSVP no"]
 
 
 def test_reading_is_audited_once_an_hour_and_a_get_leaves_it_unread(console: FlaskClient) -> None:

@@ -110,10 +110,10 @@ def _act(session: Session, incoming: Incoming) -> None:
     if not risky and (tools_asking.stops_series(session, incoming) or story_talk.withdraws(session, incoming)):
         return
     if _may_stop(session, incoming):
-        message.labels = message.labels | {"may_stop": True}
+        message.labels = message.labels | {"may_stop": "said"}
         to_person(incoming)
-        answers = not HINTS.isdisjoint(read.reasons) and solving.answers_invite(incoming)
-        if incoming.member is not None and not answers:
+        about_invite = not HINTS.isdisjoint(read.reasons) and solving.answers_invite(incoming)
+        if incoming.member is not None and not about_invite:
             stopping.pause_quietly(session, incoming, incoming.member)
     if risky or _person_first(session, incoming):
         if not vent_talk.keep_quietly(session, incoming):

@@ -145,6 +145,7 @@ def less_often(session: Session, incoming: Incoming, member: Member, *, silent: 
 
 def pause_quietly(session: Session, incoming: Incoming, member: Member) -> None:
     """Words that may be meant as a stop: nothing of our own accord until a person has read them."""
+    incoming.message.labels = incoming.message.labels | {"may_stop": "rests"}
     source = f"{incoming.arrived.channel}: may want to stop"
     consent.pause(session, member, _until(member), source=source, evidence=incoming.evidence)
 

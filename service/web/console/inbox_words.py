@@ -77,7 +77,8 @@ def chips(labels: dict[str, Any]) -> list[Chip]:
     if minor := labels.get("minor"):
         found.append(Chip("under 18" if minor == "self" else "a child may be at risk", "warn"))
     if labels.get("may_stop") or (labels.get("weak_opt_out") and not labels.get("did")):
-        found.append(Chip("may want to stop", "wait"))
+        rests = ": rests for two weeks, please decide" if labels.get("may_stop") == "rests" else ""
+        found.append(Chip(f"may want to stop{rests}", "wait"))
     found += _done(str(labels["did"])) if labels.get("did") else _read(labels)
     if labels.get("automatic"):
         found.append(Chip("automatic message"))
