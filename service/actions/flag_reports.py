@@ -11,12 +11,15 @@ from sqlalchemy.orm import Session, aliased
 
 from service import clock
 from service.actions import access
-from service.models.conversations import Flag
-from service.models.members import Member
+from service.models.campaigns import Delivery, DeliveryState
+from service.models.conversations import Flag, Message
+from service.models.members import ChannelName, Member
 from service.models.staff import Coordinator
 
 PAGE = 30
 LOOK_BACK = timedelta(days=30)
+WITH_LINE = ("risk_answer", "risk_answer_discreet", "stopped_with_line", "not_adult")
+"""Our own texts that carry a crisis line."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,9 @@ class FlagLine:
     """The member's first name, or "Unknown sender"."""
     acknowledged_by: str
     cleared_by: str
+    line_arrived: bool = False
+    """Whether a crisis line has reached the phone of somebody whom we cannot text, since the flag was opened: the
+    confirmation of a stop carries one."""
 
     @property
     def answered_in(self) -> timedelta | None:
@@ -86,15 +92,34 @@ def of(session: Session, flags: Sequence[Flag]) -> list[FlagLine]:
     names = {c.id: c.name for c in session.scalars(select(Coordinator).where(Coordinator.id.in_(ids)))}
     members = {f.member_id for f in flags if f.member_id}
     people = {m.id: m.first_name for m in session.scalars(select(Member).where(Member.id.in_(members)))}
+    reached = _reached(session, flags)
     return [
         FlagLine(
             f,
             people.get(f.member_id, "Unknown sender") if f.member_id else "Unknown sender",
             names.get(f.acknowledged_by, "") if f.acknowledged_by else "",
             names.get(f.cleared_by, "") if f.cleared_by else "",
+            f.id in reached,
         )
         for f in flags
     ]
+
+
+def _reached(session: Session, flags: Sequence[Flag]) -> set[UUID]:
+    """Of the flags of people whom we cannot text, those after which a crisis line has arrived by text."""
+    ids = [flag.id for flag in flags if flag.cannot_text]
+    statement = (
+        select(Flag.id)
+        .join(Message, (Message.conversation_id == Flag.conversation_id) & (Message.at >= Flag.opened_at))
+        .join(Delivery, Delivery.message_id == Message.id)
+        .where(
+            Flag.id.in_(ids),
+            Message.template.in_(WITH_LINE),
+            Delivery.channel == ChannelName.SMS,
+            Delivery.state == DeliveryState.DELIVERED,
+        )
+    )
+    return set(session.scalars(statement)) if ids else set()
 
 
 def times(session: Session, coordinator: Coordinator) -> Times:

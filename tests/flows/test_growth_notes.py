@@ -399,7 +399,7 @@ def test_a_name_goes_along_only_where_others_may_read_one(talk: Talk) -> None:
         give(talk, ANA, word, "It gets easier to begin", "PASS NAME")
         assert gift().named is False
         assert what in talk.last.body
-    give(talk, ANA, "SAID", "I said yes to a walk", "pass with my name")
+    give(talk, ANA, "SAID", "I'd rather not", "pass with my name")
     assert gift().named is True
     assert "and your first name" in talk.last.body
     assert talk.text(ANA, "PASS NAME") != ["said_passed"]  # nothing is written

@@ -56,6 +56,28 @@ def test_an_answer_with_more_is_taken_and_the_rest_is_read(
         assert "OOPS" in talk.last.body  # what was understood is said, and how to take it back
 
 
+def test_a_stop_that_says_more_than_an_answer_ends_everything_under_an_invite(talk: Talk) -> None:
+    add_member("Ana", ANA), add_member("Ben", BEN)
+    invite(talk)
+    assert talk.text(ANA, "Not for me, sorry. Off please") == ["stopped"]
+    assert talk.text(BEN, "I'd rather not get any of these, thanks all the same") == ["stopped"]
+
+
+def test_a_hint_of_a_stop_that_answers_nothing_rests_what_is_scheduled(talk: Talk) -> None:
+    ana = add_member("Ana", ANA)
+    invite(talk)
+    talk.text(ANA, "leave it")
+    assert (rsvp_of(ana), of(ana).paused_until) == (None, NOON + timedelta(days=14))
+    assert waits(ana)
+
+
+def test_a_request_to_stop_beside_a_score_is_more_than_a_hint(talk: Talk) -> None:
+    ana = add_member("Ana", ANA)
+    talk.send(CampaignKind.CHECKIN, "How are you?")
+    assert talk.text(ANA, "Uno. No me pregunten más por favor.") == ["paused"]  # it is the questions that they mean
+    assert waits(ana)
+
+
 def test_two_days_later_is_still_an_answer_and_three_is_not(talk: Talk) -> None:
     ana, ben = add_member("Ana", ANA), add_member("Ben", BEN)
     invite(talk, starts_at=NOON + timedelta(days=9), ends_at=NOON + timedelta(days=9, hours=1))

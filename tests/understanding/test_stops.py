@@ -177,6 +177,7 @@ def test_half_a_clause_beside_a_request_is_weighed_by_itself() -> None:
         "who's this? Is that Lorraine from the Monday group?",
         "Who is this? Sorry, new phone, lost all my contacts",
         "stop!! that is hilarious",
+        "Stop! Hammer time 🕺",
         "I'd rather not",
         "yes!",
     ],

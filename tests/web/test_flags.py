@@ -6,10 +6,11 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from service import clock, db, links
 from service.actions import safety
+from service.models.campaigns import Delivery, DeliveryState
 from service.models.conversations import Flag, Message, RiskTier
 from service.models.members import Member
 from service.models.staff import AuditEntry, Coordinator, DutyShift
@@ -158,10 +159,15 @@ def test_the_page_says_that_we_cannot_text_them(safia: FlaskClient) -> None:
     assert desk.flag().cannot_text
     shown = safia.get(f"/console/inbox/{desk.conversation_of(ana).id}").text
     assert "We can NOT text this member" in shown
-    assert "One automatic answer with the crisis line was sent" in shown  # the confirmation of the stop carries it
-    assert "none was sent" not in shown
+    assert "No automatic answer with the crisis line reached them" in shown  # it is only on its way
+    assert "none was sent" not in shown  # the confirmation of the stop carries it
     assert "We can NOT text them" in safia.get("/console/inbox/flags").text
-    assert "We can NOT text this member" in safia.get(page_link()).text
+    assert "no crisis line has reached them by text" in safia.get(page_link()).text
+    with db.transaction() as session:
+        session.execute(update(Delivery).values(state=DeliveryState.DELIVERED))
+    shown = safia.get(f"/console/inbox/{desk.conversation_of(ana).id}").text
+    assert "One automatic text with the crisis line reached them" in shown
+    assert "One text with the crisis line reached them" in safia.get(page_link()).text
 
 
 def test_where_the_provider_silenced_us_the_page_says_that_no_line_reached_them(safia: FlaskClient) -> None:

@@ -7,19 +7,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from flask.testing import FlaskClient
 from redis import Redis
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from service import clock, db
-from service.actions import consent
+from service.actions import campaigns, consent
 from service.actions.conversations import presence, replying
 from service.config import Settings
-from service.models.campaigns import Delivery
-from service.models.conversations import Conversation, ConversationState, Message, Note
+from service.models.campaigns import CampaignKind, Delivery, DeliveryState
+from service.models.conversations import CheckIn, Conversation, ConversationState, Message, Note
 from service.models.inbox import Attachment
 from service.models.members import ChannelName, Member
 from service.models.staff import AuditEntry, CannedReply
 from service.web.console.inbox_words import chips
-from tests.flows.world import add_circle, add_member
+from tests.flows.world import add_circle, add_member, send
 from tests.web import desk
 from tests.web.conftest import Enter
 from tests.web.desk import ANA, BEN
@@ -44,6 +44,26 @@ def test_words_wait_in_needs_reply_and_open_with_what_was_understood(console: Fl
     assert "automatic answer" in opened.text  # what the machine said is visibly the machine's
     assert "Their time now" in opened.text
     assert opened.headers["Cache-Control"] == "no-store"
+
+
+def test_the_members_card_and_what_was_sent_stand_beside_the_words(console: FlaskClient) -> None:
+    ana = add_member("Ana", ANA, circle=add_circle("The Kitchen Table", "KITCHEN"))
+    desk.text(ANA, "The week was long")
+    where = f"/console/inbox/{desk.conversation_of(ana).id}"
+    assert "sparkline" not in console.get(where).text
+    with db.transaction() as session:
+        for day, score in enumerate((2, 4)):
+            session.add(CheckIn(member_id=ana.id, score=score, at=clock.now() - timedelta(days=9 - day)))
+    campaign = send(CampaignKind.CHECKIN, "How are you?")
+    campaigns.freeze(campaign)
+    with db.transaction() as session:
+        sent = {"state": DeliveryState.DELIVERED, "sending_at": clock.now()}
+        session.execute(update(Delivery).where(Delivery.campaign_id == campaign).values(**sent))
+    opened = console.get(where).text
+    assert "On: check-ins, news of the circle, sessions, stories, tools" in opened
+    assert "The Kitchen Table" in opened
+    assert "Last check-ins, 1 very hard to 5 good: 2, 4" in opened
+    assert "How are you?" in opened
 
 
 def test_what_may_be_a_stop_says_what_rests(console: FlaskClient) -> None:

@@ -17,7 +17,7 @@ from service.actions.hope import talking as story_talk
 from service.actions.resonance import news
 from service.actions.tools import asking as tools_asking
 from service.actions.tools.topics import folded
-from service.actions.understanding import Intent, Rsvp
+from service.actions.understanding import RSVP_ANSWERS, Intent
 from service.actions.vents import talking as vent_talk
 from service.models.conversations import Conversation
 from service.models.members import ChannelName, Member, MemberState
@@ -179,4 +179,4 @@ def _leftover(session: Session, incoming: Incoming) -> None:
 def _answers_something(incoming: Incoming) -> bool:
     """Whether a few words look like an answer to a question that is not open (any more)."""
     any_question = understanding.reread(incoming.arrived.words, incoming.read)
-    return any_question.confirm is not None or any_question.rsvp in (Rsvp.YES, Rsvp.NO, Rsvp.MAYBE)
+    return any_question.confirm is not None or any_question.rsvp in RSVP_ANSWERS

@@ -53,7 +53,7 @@ from service.models.inbox import Attachment
 from service.models.members import ChannelName, Member
 
 HINTS = frozenset([understanding.STOP_WEIGHED, understanding.PERHAPS_WEIGHED])
-"""What says that only the weight of words hints at a stop: "I'd rather not, thanks" answers an open invite, then."""
+"""What says that only the weight of words hints at a stop: "I'd rather not, thanks" answers an open invite then."""
 PERSON_FIRST = timedelta(hours=48)
 """For so long after a person wrote, everything but STOP goes to that person (rule of conversation 1)."""
 
@@ -112,8 +112,8 @@ def _act(session: Session, incoming: Incoming) -> None:
     if _may_stop(session, incoming):
         message.labels = message.labels | {"may_stop": "said"}
         to_person(incoming)
-        about_invite = not HINTS.isdisjoint(read.reasons) and solving.answers_invite(incoming)
-        if incoming.member is not None and not about_invite:
+        only_answers = not HINTS.isdisjoint(read.reasons) and solving.answers_invite(incoming)
+        if incoming.member is not None and not only_answers:
             stopping.pause_quietly(session, incoming, incoming.member)
     if risky or _person_first(session, incoming):
         if not vent_talk.keep_quietly(session, incoming):

@@ -12,14 +12,12 @@ from service.actions.conversations import questions, undo
 from service.actions.conversations.saying import Incoming, answer, to_person
 from service.actions.delivery import release
 from service.actions.resonance import hearing
-from service.actions.understanding import Rsvp, Understanding
+from service.actions.understanding import Understanding
 from service.errors import Conflict
 from service.models import gatherings as g
 from service.models.campaigns import Asks, Delivery
 from service.models.conversations import CheckIn
 from service.models.members import Member, MemberState
-
-RSVPS = (Rsvp.YES, Rsvp.NO, Rsvp.MAYBE)
 
 
 def solve(session: Session, incoming: Incoming) -> str | None:
@@ -38,7 +36,8 @@ def solve(session: Session, incoming: Incoming) -> str | None:
 
 def answers_invite(incoming: Incoming) -> bool:
     """Whether the words answer an invite that is open."""
-    return any(asked.asks == Asks.YES_NO for asked in incoming.asked) and incoming.read.rsvp in RSVPS
+    invited = any(asked.asks == Asks.YES_NO for asked in incoming.asked)
+    return invited and incoming.read.rsvp in understanding.RSVP_ANSWERS
 
 
 def _only_me_too(incoming: Incoming) -> bool:
@@ -55,7 +54,7 @@ def _all_that_it_answers(
     # A number is an answer to a check-in or to nothing: no menu of ours has numbers (rule of conversation 9).
     if Asks.YES_NO in open_ and not incoming.arrived.words.strip(" .!").isdigit():
         rsvp = _read_as(incoming, understanding.Question.INVITE).rsvp
-        if rsvp in RSVPS:
+        if rsvp in understanding.RSVP_ANSWERS:
             done.append(_rsvp(session, incoming, member, open_[Asks.YES_NO], g.Rsvp(rsvp)))
     if Asks.ME_TOO in open_ and hearing.says_so(incoming):
         done.append(_me_too(session, incoming, member, open_[Asks.ME_TOO]))

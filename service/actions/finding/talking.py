@@ -20,7 +20,7 @@ from service.actions.belonging.places import Room
 from service.actions.conversations.saying import Incoming, answer
 from service.actions.finding import matching, reading
 from service.actions.finding.matching import Shown
-from service.actions.understanding import Rsvp
+from service.actions.understanding import RSVP_ANSWERS
 from service.channels.segments import measure
 from service.models.conversations import Finding
 from service.models.members import ChannelName
@@ -86,7 +86,7 @@ def expects(session: Session, incoming: Incoming) -> bool:
         return False
     if answers(session, incoming):
         return True
-    if incoming.asked and (read.rsvp in (Rsvp.YES, Rsvp.NO, Rsvp.MAYBE) or read.checkin):
+    if incoming.asked and (read.rsvp in RSVP_ANSWERS or read.checkin):
         return False  # an invite or a check-in is open, and this answers it
     return len(asked[1].split()) <= SHORT
 

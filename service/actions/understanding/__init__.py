@@ -13,6 +13,7 @@ from service.actions.understanding.automatic import is_automatic
 from service.actions.understanding.checkin import read_checkin
 from service.actions.understanding.keywords import read_keyword
 from service.actions.understanding.labels import (
+    RSVP_ANSWERS,
     Confirm,
     Intent,
     Minor,
@@ -37,6 +38,7 @@ from service.actions.understanding.weights import (
 
 __all__ = [
     "PERHAPS_WEIGHED",
+    "RSVP_ANSWERS",
     "STOP_WEIGHED",
     "Confirm",
     "Intent",
@@ -54,7 +56,7 @@ __all__ = [
 ]
 
 FEW = 6
-"""So many words may be an answer to what we asked and nothing else."""
+"""So many words may be an answer to an invite and nothing else."""
 _MINOR_OF_RISK = {Minor.SELF: Risk.NONE, Minor.CHILD_AT_RISK: Risk.CONCERN}
 
 
@@ -82,8 +84,8 @@ def understand(
         )
     risk, reasons = judge(ready, context, question is Question.SAFETY, telling)
     request = read_request(ready, risky=risk is not Risk.NONE)
-    if _only_answers(ready, request, question):
-        request = Request(weak=request.intent is Intent.OPT_OUT, reasons=request.reasons)
+    if question is Question.INVITE and _only_answers(ready, request):
+        request = Request(weak=True, reasons=request.reasons)
     alone = request.reasons == (STOP_WEIGHED,)
     if risk is not Risk.NONE and alone and scores(ready.words, "stop")[0] < _least_at_risk(risk, reasons):
         request = Request(weak=True, reasons=request.reasons)  # sorrow is not taken for a stop on weight alone
@@ -125,16 +127,13 @@ def understand(
     return _answers(ready, replace(labels, me_too=me_too), question)
 
 
-def _only_answers(ready: Text, request: Request, question: Question | None) -> bool:
-    """Whether no rule but only weights hear a stop, or a hint of one, in a few words that answer what we asked: "I'd
-    rather not, thanks". A stop is a hint then, so that a person looks; a hint is none."""
-    weighed = request.reasons in ((STOP_WEIGHED,), (PERHAPS_WEIGHED,))
-    few = sum(word not in ",.?" for word in ready.words.split()) <= FEW
-    if not weighed or not few or scores(ready.words, "stop")[0] >= STOP_AGAINST_ANSWER:
+def _only_answers(ready: Text, request: Request) -> bool:
+    """Whether no rule but only weights hear a stop in a few words that answer an invite: "I'd rather not, thanks". It
+    is a hint then, so that a person looks."""
+    if request.reasons != (STOP_WEIGHED,) or scores(ready.words, "stop")[0] >= STOP_AGAINST_ANSWER:
         return False
-    if question is Question.CHECKIN:
-        return read_checkin(ready)[0] is not None
-    return question is Question.INVITE and read_rsvp(ready)[0] is not Rsvp.UNCLEAR
+    few = sum(word not in ",.?" for word in ready.words.split()) <= FEW
+    return few and read_rsvp(ready)[0] in RSVP_ANSWERS
 
 
 def _least_at_risk(risk: Risk, reasons: list[str]) -> float:

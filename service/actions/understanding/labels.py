@@ -44,6 +44,10 @@ class Rsvp(StrEnum):
     UNCLEAR = "unclear"
 
 
+RSVP_ANSWERS = (Rsvp.YES, Rsvp.NO, Rsvp.MAYBE)
+"""What an invite can be answered with; whatever is unclear answers nothing."""
+
+
 class Confirm(StrEnum):
     """An answer to a yes-or-no question."""
 

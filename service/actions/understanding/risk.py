@@ -113,7 +113,7 @@ def in_doubt(text: Text, *, alone: bool) -> bool:
     but I'd rather be forgotten". Idioms are not taken out: what is one elsewhere may be a farewell here.
     """
     least, ends = (weights.DOUBT_ALONE, _SENTENCES) if alone else (weights.DOUBT, _CLAUSES)
-    parts = [text.words, *(f" {part.strip()} " for part in ends.split(text.words))]
+    parts = [text.words, *(f" {part.strip()} " for part in ends.split(text.words) if part.strip())]
     return any(weights.scores(part, "noticed")[0] >= least for part in parts)
 
 

@@ -50,7 +50,7 @@ STOP_AGAINST_WISH = 1.5
 STOP_AGAINST_KEEPING = 3.0
 """As STOP, for one in which a rule hears that somebody wants them, or says them in another sense: "don't stop"."""
 STOP_AGAINST_ANSWER = 2.5
-"""As STOP, for a few words that answer what we asked last: "I'd rather not, thanks" to an invite."""
+"""As STOP, for a few words that answer the open invite: "I'd rather not, thanks"."""
 STOP_AT_WORRY, STOP_AT_RISK = 0.8, 2.0
 """As STOP, for a text of which no more than its words' weight says that it is a worry, and for any other of risk:
 sorrow is not lightly taken for a stop."""

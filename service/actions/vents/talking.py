@@ -11,7 +11,7 @@ from service.actions.conversations.saying import Incoming, answer, to_person
 from service.actions.giving.kinds import begun_by
 from service.actions.giving.writing import DROP, PASS, PASS_NAMED
 from service.actions.tools.topics import folded
-from service.actions.understanding import Rsvp
+from service.actions.understanding import RSVP_ANSWERS
 from service.actions.vents import forgetting, keeping, offering, wording
 from service.models.giving import Writing
 from service.models.members import Member, MemberState
@@ -144,7 +144,7 @@ def _answers_newer(incoming: Incoming, vent: Vent) -> bool:
     if not incoming.asked or incoming.asked[0].at <= vent.last_at:
         return False
     read = incoming.read
-    return bool(incoming.arrived.bare or read.checkin or read.rsvp in (Rsvp.YES, Rsvp.NO, Rsvp.MAYBE))
+    return bool(incoming.arrived.bare or read.checkin or read.rsvp in RSVP_ANSWERS)
 
 
 def _writes_something_newer(session: Session, vent: Vent) -> bool:
